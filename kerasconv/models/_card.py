@@ -1,0 +1,220 @@
+"""Cards: what was measured of one set of trained weights, and the way to it.
+
+A card is `models/<architecture>/<weights>.toml`, written by the recipe that
+trained the weights `<weights>.keras` beside it, never by hand.
+"""
+
+import difflib
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.models import _archive
+
+if TYPE_CHECKING:
+    import keras
+
+# Architecture -> the weights that its bare name means.
+ARCHITECTURES = {"mnist_cnn": "mnist"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Facts about one set of weights.
+
+    Attributes:
+        architecture: The function of `kerasconv.models` that builds the network.
+        weights: The name of the weights.
+        path: The `.keras` file.
+        facts: Everything the card's TOML file says.
+    """
+
+    architecture: str
+    weights: str
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The full name, "architecture/weights"."""
+        return f"{self.architecture}/{self.weights}"
+
+    def verify(self) -> Path:
+        """The path of the weights, once their SHA-256 is the card's.
+
+        Raises:
+            KerasconvError: the file is missing, damaged or another one.
+        """
+        try:
+            digest = file_digest(self.path)
+        except OSError as error:
+            raise KerasconvError(
+                f"the weights {self.path} cannot be read ({error.strerror}); "
+                "install kerasconv again"
+            ) from error
+        if digest != self.facts["sha256"]:
+            raise KerasconvError(
+                f"the weights {self.path} are damaged or were replaced: their SHA-256 "
+                f"is {digest[:12]}..., the card says {self.facts['sha256'][:12]}...; "
+                "install kerasconv again"
+            )
+        return self.path
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, as hexadecimal text."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def zoo_folder() -> Path:
+    """Where the trained weights are: in the installed package, or in the checkout."""
+    installed = Path(str(resources.files("kerasconv"))) / "zoo"
+    if installed.is_dir():
+        return installed
+    return Path(__file__).resolve().parents[2] / "models"
+
+
+def read_card(path: Path) -> Card:
+    """The card in a TOML file."""
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise KerasconvError(
+            f"the card {path} cannot be read ({error}); install kerasconv again"
+        ) from error
+    return Card(path.parent.name, path.stem, path.with_suffix(".keras"), facts)
+
+
+def cards() -> dict[str, Card]:
+    """Every card of the zoo by its full name, "architecture/weights"."""
+    found = [read_card(path) for path in sorted(zoo_folder().glob("*/*.toml"))]
+    return {card.name: card for card in found}
+
+
+def find_card(name: str) -> Card:
+    """The card of a model of the zoo.
+
+    Args:
+        name: "architecture/weights", or "architecture" for its default weights.
+
+    Raises:
+        UsageError: no such model; the message names the nearest.
+    """
+    known = cards()
+    full = f"{name}/{ARCHITECTURES[name]}" if name in ARCHITECTURES else name
+    if full in known:
+        return known[full]
+    names = [*ARCHITECTURES, *known]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+    raise UsageError(f"unknown model {name!r}; {hint}")
+
+
+def load_model(name: str | os.PathLike) -> "keras.Model":
+    """A trained model of the zoo, or one of your own `.keras` files.
+
+    A model of the zoo is built by this package's code and takes only its weights
+    from the file, once the file's SHA-256 is the card's. A file of your own is
+    looked over before Keras opens it: it may hold Keras's plain layers and those
+    of this package, and nothing that runs code.
+
+    Args:
+        name: "mnist_cnn", "mnist_cnn/mnist", or the path of a `.keras` file.
+
+    Returns:
+        A Keras model, not compiled.
+
+    Raises:
+        UsageError: the name is unknown and no such file exists.
+        KerasconvError: the file is missing, damaged, or refused.
+
+    Example:
+        >>> from kerasconv.models import load_model
+        >>> load_model("mnist_cnn").count_params()
+        34826
+    """
+    if is_file_name(name):
+        return _load_file(Path(name))
+    from kerasconv import models
+
+    card = find_card(os.fspath(name))
+    build = getattr(models, card.architecture)
+    return build(weights=card.weights, **card.facts["arguments"])
+
+
+def is_file_name(name: str | os.PathLike) -> bool:
+    """Whether this means a file rather than a model of the zoo."""
+    return (
+        isinstance(name, os.PathLike)
+        or name.endswith((".keras", ".h5"))
+        or name.startswith((".", "~", os.sep))
+        or os.path.isfile(name)
+    )
+
+
+def load_weights(
+    model: "keras.Model", architecture: str, weights: str | os.PathLike
+) -> None:
+    """Give a freshly built network its weights: a set of the zoo's, or a file.
+
+    Raises:
+        UsageError: no weights of that name, or they do not fit the network.
+        KerasconvError: the file is missing or damaged.
+    """
+    if is_file_name(weights):
+        what = f"the weights in {os.fspath(weights)}"
+        path = Path(weights).expanduser()
+    else:
+        known = [c.weights for c in cards().values() if c.architecture == architecture]
+        if weights not in known:
+            raise UsageError(
+                f"`weights` must be one of {', '.join(map(repr, known))}, the path of "
+                f"a .keras file, or None. Received: weights={weights!r}"
+            )
+        card = find_card(f"{architecture}/{weights}")
+        path = card.verify()
+        what = f"weights={weights!r} (trained with {_arguments(card)})"
+    stored = _archive.inspect(path).shapes
+    wanted = [tuple(weight.shape) for weight in model.weights]
+    misfit = UsageError(
+        f"{what} do not fit this {architecture}: its weights are of shapes "
+        f"{wanted}, the file has {list(stored.values())}; change the arguments or "
+        "use weights=None"
+    )
+    # Variables of optimizers lie beside those of layers in a file.
+    kept = [s for name, s in stored.items() if not name.startswith("optimizer")]
+    if sorted(kept) != sorted(wanted):
+        raise misfit
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        raise misfit from error
+
+
+def _arguments(card: Card) -> str:
+    pairs = card.facts["arguments"].items()
+    return ", ".join(
+        f"{key}={tuple(value) if isinstance(value, list) else value!r}"
+        for key, value in pairs
+    )
+
+
+def _load_file(path: Path) -> "keras.Model":
+    path = path.expanduser()
+    _archive.inspect(path)
+    import kerasconv.layers  # noqa: F401  registers this package's layers
+    from kerasconv._keras import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise KerasconvError(
+            f"{path} cannot be loaded: {reason}; was it saved by Keras 3?"
+        ) from error

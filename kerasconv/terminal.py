@@ -1,0 +1,97 @@
+"""Pictures and tables for a terminal."""
+
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Bit of each dot of a Braille cell in Unicode's block "Braille Patterns".
+_BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+_SHADES = " .:*#"
+
+
+def stdout() -> Console:
+    """Where results go."""
+    return Console(highlight=False)
+
+
+def stderr() -> Console:
+    """Where everything else goes: warnings, progress, remarks."""
+    return Console(stderr=True, highlight=False)
+
+
+def draw(image: np.ndarray, *, encoding: str | None = None) -> str:
+    """A grey image as text: Braille dots, or shades where those cannot be printed.
+
+    Args:
+        image: Values in [0, 1], shape (height, width), light ink.
+        encoding: What the terminal can print; default that of standard output.
+
+    Returns:
+        Lines of text. Braille takes 2x4 pixels a character, shades 2x4 as well.
+    """
+    image = np.asarray(image, np.float32)
+    height, width = image.shape
+    image = np.pad(image, ((0, -height % 4), (0, -width % 2)))
+    cells = image.reshape(image.shape[0] // 4, 4, image.shape[1] // 2, 2)
+    cells = cells.transpose(0, 2, 1, 3)
+    if prints("\u28ff", encoding):
+        codes = 0x2800 + ((cells > 0.4) * _BRAILLE).sum((2, 3))
+        rows = [[chr(code) for code in row] for row in codes]
+    else:
+        shades = (cells.mean((2, 3)) * (len(_SHADES) - 0.01) * 1.2).astype(int)
+        rows = [[_SHADES[min(s, len(_SHADES) - 1)] for s in row] for row in shades]
+    return "\n".join("".join(row) for row in rows)
+
+
+def prints(text: str, encoding: str | None = None) -> bool:
+    """Whether an encoding, by default standard output's, has these characters."""
+    try:
+        text.encode(encoding or sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def side_by_side(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    console: Console,
+    *,
+    wrap: bool = True,
+) -> Table:
+    """A table that repeats its columns as often as the terminal is wide.
+
+    Args:
+        header: Titles of the columns.
+        rows: Cells; a cell may have several lines.
+        console: Where it will be printed.
+        wrap: Whether to repeat the columns at all.
+    """
+    rows = [[_text(cell) for cell in row] for row in rows]
+    columns = list(zip([Text(title) for title in header], *rows, strict=True))
+    widths = [max(_width(cell) for cell in column) + 2 for column in columns]
+    fit = console.width // (sum(widths) + 1)
+    groups = max(1, min(len(rows), fit)) if wrap else 1
+    gap = any("\n" in cell.plain for row in rows for cell in row)
+    table = Table(box=None, padding=(0, 1, int(gap), 1))
+    for _ in range(groups):
+        for title in header:
+            table.add_column(
+                title, no_wrap=groups > 1, overflow="fold", vertical="middle"
+            )
+    for start in range(0, len(rows), groups):
+        table.add_row(*itertools.chain.from_iterable(rows[start : start + groups]))
+    return table
+
+
+def _text(cell: str | Text) -> Text:
+    return cell if isinstance(cell, Text) else Text(cell)
+
+
+def _width(text: Text) -> int:
+    return max((len(line) for line in text.plain.splitlines()), default=0)

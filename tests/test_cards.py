@@ -1,0 +1,164 @@
+"""Cards: every figure is recomputed, and every file is the one it speaks of."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from kerasconv import backends, data, digits, parity, training
+from kerasconv._keras import keras
+from kerasconv.errors import KerasconvError
+from kerasconv.models import _card, _readme, cards, find_card, load_model
+
+ALL = sorted(cards())
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """A copy of the zoo that a test may damage."""
+    copy = tmp_path / "zoo"
+    shutil.copytree(_card.zoo_folder(), copy)
+    monkeypatch.setattr(_card, "zoo_folder", lambda: copy)
+    return copy
+
+
+@pytest.mark.once
+def test_the_default_weights_of_every_architecture_exist():
+    for architecture, weights in _card.ARCHITECTURES.items():
+        assert f"{architecture}/{weights}" in ALL
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ALL)
+class TestFacts:
+    def test_parameters_are_those_of_the_network(self, name):
+        model, facts = load_model(name), find_card(name).facts["parameters"]
+        count = lambda ws: sum(int(np.prod(w.shape)) for w in ws)  # noqa: E731
+        assert facts == {
+            "total": model.count_params(),
+            "trainable": count(model.trainable_weights),
+            "non_trainable": count(model.non_trainable_weights),
+        }
+
+    def test_digest_and_size_are_those_of_the_file(self, name):
+        card = find_card(name)
+        assert card.facts["sha256"] == _card.file_digest(card.path)
+        assert card.facts["bytes"] == card.path.stat().st_size
+        assert card.facts["bytes"] < 3_000_000
+
+    def test_the_file_holds_no_optimizer_state(self, name):
+        import h5py
+
+        with zipfile.ZipFile(find_card(name).path) as archive:
+            with archive.open("model.weights.h5") as member, h5py.File(member) as file:
+                assert "optimizer" not in file
+            assert not json.loads(archive.read("config.json")).get("compile_config")
+
+    def test_accuracy_errors_and_interval_agree(self, name):
+        test = find_card(name).facts["test"]
+        right = test["examples"] - test["errors"]
+        assert test["accuracy"] == right / test["examples"]
+        assert test["interval"] == list(training.wilson(right, test["examples"]))
+
+    def test_the_backends_measured_agree_within_1e_5(self, name):
+        stated = find_card(name).facts["parity"]
+        assert set(stated) == {*backends.BACKENDS, "largest"}
+        assert stated["largest"] == max(stated.values()) < 1e-5
+
+    def test_the_recipe_is_the_one_in_the_package(self, name):
+        facts = find_card(name).facts["recipe"]
+        recipe = training.find_recipe(facts["name"])
+        for key in ("optimizer", "learning_rate", "batch_size", "epochs", "dropout"):
+            assert facts[key] == getattr(recipe, key)
+
+    def test_the_readme_is_rendered_from_the_card(self, name):
+        folder = find_card(name).path.parent
+        assert (folder / "README.md").read_text(encoding="utf-8") == _readme.render(
+            folder
+        )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ALL)
+def test_any_two_backends_agree_within_1e_5_in_fresh_processes(name):
+    measured = parity.measure(find_card(name).path)
+    assert set(measured) == {*backends.installed(), "largest"}
+    assert measured["largest"] < 1e-5
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_whole_test_set_gives_the_cards_errors(name, mnist_test):
+    if keras.backend.backend() == "numpy":
+        pytest.skip("ten thousand images take numpy too long")
+    card = find_card(name)
+    measured = training.evaluate(load_model(name), card.facts["data"]["name"])
+    stated = card.facts["test"]
+    assert measured["sha256"] == card.facts["data"]["test_sha256"]
+    assert measured["errors"] == stated["errors"]
+    assert measured["accuracy"] == stated["accuracy"]
+    assert measured["loss"] == pytest.approx(stated["loss"], rel=1e-4)
+
+
+@pytest.mark.once
+def test_the_bundled_digits_are_those_of_the_test_set(mnist_test):
+    images, labels = mnist_test
+    chosen = digits.select(images, labels)
+    bundled, truth = digits.load_digits()
+    np.testing.assert_array_equal(data.to_unit(chosen["images"]), bundled)
+    np.testing.assert_array_equal(chosen["labels"], truth)
+
+
+@pytest.mark.once
+def test_at_least_fifty_digits_travel_and_four_of_each_class():
+    images, labels = digits.load_digits()
+    assert images.shape == (64, 28, 28, 1)
+    assert images.dtype == np.float32
+    assert images.min() == 0
+    assert images.max() == 1
+    assert min(np.bincount(labels, minlength=10)) >= 4
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ALL)
+def test_some_bundled_digits_are_read_wrong_so_the_output_is_honest(name):
+    bundled = find_card(name).facts["bundled_digits"]
+    assert 0 < bundled["examples"] - bundled["correct"] < 10
+
+
+@pytest.mark.once
+def test_damaged_weights_are_refused_before_they_are_opened(zoo, monkeypatch):
+    path = zoo / "mnist_cnn" / "mnist.keras"
+    whole = bytearray(path.read_bytes())
+    whole[1000] ^= 1
+    path.write_bytes(whole)
+    monkeypatch.setattr(zipfile, "ZipFile", None)  # opening would end in a TypeError
+    with pytest.raises(KerasconvError, match="damaged or were replaced") as caught:
+        load_model("mnist_cnn")
+    assert "\n" not in str(caught.value)
+    assert "install kerasconv again" in str(caught.value)
+
+
+@pytest.mark.once
+def test_missing_weights_are_named(zoo):
+    (zoo / "mnist_cnn" / "mnist.keras").unlink()
+    with pytest.raises(KerasconvError, match=r"mnist\.keras cannot be read"):
+        load_model("mnist_cnn")
+
+
+@pytest.mark.once
+def test_a_broken_card_is_named(zoo):
+    (zoo / "mnist_cnn" / "mnist.toml").write_text("sha256 = ")
+    with pytest.raises(KerasconvError, match=r"mnist\.toml cannot be read"):
+        cards()
+
+
+@pytest.mark.once
+def test_wilsons_interval_is_scipys():
+    from scipy.stats import binomtest
+
+    for right, total in [(9916, 10_000), (0, 7), (7, 7), (1, 2)]:
+        ours = training.wilson(right, total)
+        scipys = binomtest(right, total).proportion_ci(0.95, method="wilson")
+        np.testing.assert_allclose(ours, [scipys.low, scipys.high], atol=1e-7)

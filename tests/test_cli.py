@@ -1,0 +1,480 @@
+"""The command line: what it prints where, and how it ends."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasconv import backends, cli, data, terminal
+from kerasconv._keras import keras
+from kerasconv.models import _card, find_card, mnist_cnn
+
+
+class Ended:
+    """How a command ended: its exit status and what it wrote."""
+
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+    def is_one_line(self, *words):
+        assert self.err.startswith("kerasconv: error: ")
+        assert self.err.count("\n") == 1
+        assert "Traceback" not in self.err
+        for word in words:
+            assert word in self.err
+        return True
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kerasconv", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Ended(ended.value.code, captured.out, captured.err)
+
+    return run
+
+
+def process(*arguments, **environment):
+    """Run the command line in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasconv", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def scans(tmp_path, digits):
+    """A folder of digits as a scanner gives them: dark ink, large, many formats."""
+    images, labels = digits
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for i, suffix in zip(
+        range(0, 60, 6), ["png", "jpg", "tiff", "bmp", "gif"] * 2, strict=True
+    ):
+        ink = Image.fromarray(np.rint(255 * (1 - images[i, ..., 0])).astype(np.uint8))
+        page = Image.new("L", (300, 400), 255)
+        page.paste(ink.resize((200, 200), Image.Resampling.BICUBIC), (60, 90))
+        page.save(folder / f"{labels[i]}-{i}.{suffix}")
+    return folder
+
+
+def truth_of(path):
+    return int(os.path.basename(path)[0])
+
+
+class TestPredictTheBundledDigits:
+    def test_prints_every_digit_and_the_accuracy(self, run):
+        ended = run("predict")
+        assert ended.status == 0
+        bundled = find_card("mnist_cnn").facts["bundled_digits"]
+        assert f"{bundled['correct']} of 64 right" in ended.out
+        assert ended.out.count("✗") == 64 - bundled["correct"]
+        assert ended.out.count("%") >= 64
+        assert "99." in ended.out.splitlines()[-1]
+        assert ended.err == ""
+
+    def test_json_holds_the_truth_and_nothing_else_is_on_stdout(self, run, digits):
+        ended = run("predict", "--json")
+        records = json.loads(ended.out)
+        assert [r["truth"] for r in records] == digits[1].tolist()
+        right = sum(r["truth"] == r["prediction"] for r in records)
+        assert f"{right} of 64 right" in ended.err
+
+    def test_csv_has_a_row_a_digit(self, run):
+        rows = list(csv.DictReader(io.StringIO(run("predict", "--csv").out)))
+        assert len(rows) == 64
+        assert set(rows[0]) == {"image", "truth", "prediction", "probability"}
+
+    @pytest.mark.parametrize("top", [1, 3, 10])
+    def test_top_k_are_ordered_and_start_with_the_prediction(self, run, top):
+        for record in json.loads(run("predict", "--json", "--top", top).out):
+            ranked = record.get("top", [record])
+            assert len(ranked) == top
+            sure = [r["probability"] for r in ranked]
+            assert sure == sorted(sure, reverse=True)
+            if top > 1:
+                assert ranked[0]["class"] == record["prediction"]
+            if top == 10:
+                assert sum(sure) == pytest.approx(1, abs=1e-4)
+
+
+class TestPredictFiles:
+    def test_a_folder_of_scans_is_read_right(self, run, scans):
+        ended = run("predict", scans, "--json")
+        assert ended.status == 0
+        records = json.loads(ended.out)
+        assert [r["image"] for r in records] == sorted(map(str, scans.iterdir()))
+        assert all(r["prediction"] == truth_of(r["image"]) for r in records)
+        assert "truth" not in records[0]
+
+    def test_a_table_names_the_file_and_draws_the_digit(self, run, scans):
+        ended = run("predict", scans / "3-18.bmp")
+        assert ended.status == 0
+        assert "3-18.bmp" in "".join(ended.out.split())
+        assert any("\u2801" <= c <= "\u28ff" for c in ended.out)
+
+    def test_globs_files_and_folders_mix_in_the_order_given(self, run, scans):
+        ended = run("predict", scans / "*.tiff", scans / "0-0.png", "--csv")
+        names = [r["image"] for r in csv.DictReader(io.StringIO(ended.out))]
+        tiffs = sorted(map(str, scans.glob("*.tiff")))
+        assert names == [*tiffs, str(scans / "0-0.png")]
+
+    def test_batches_give_what_single_images_give(self, run, scans):
+        one = json.loads(run("predict", scans, "--json", "--batch-size", 1).out)
+        many = json.loads(run("predict", scans, "--json", "--batch-size", 3).out)
+        for a, b in zip(one, many, strict=True):
+            assert a["prediction"] == b["prediction"]
+            assert a["probability"] == pytest.approx(b["probability"], abs=1e-5)
+
+    def test_an_unreadable_file_among_others_is_told_and_skipped(self, run, scans):
+        (scans / "5-bad.png").write_text("no picture")
+        ended = run("predict", scans, "--json")
+        assert ended.status == 1
+        assert len(json.loads(ended.out)) == 10
+        assert "5-bad.png" in ended.err
+        assert "skipped" in ended.err
+        assert "1 file could not be read" in ended.err
+
+    def test_stdout_stays_json_if_a_later_pattern_matches_nothing(self, run, scans):
+        ended = run("predict", scans, scans / "*.webp", "--json")
+        assert ended.status == 2
+        assert isinstance(json.loads(ended.out), list)
+        assert ended.is_one_line("*.webp")
+
+    def test_a_blank_image_is_answered_with_a_warning(self, run, tmp_path):
+        Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
+        ended = run("predict", tmp_path / "blank.png", "--json")
+        assert ended.status == 0
+        assert len(json.loads(ended.out)) == 1
+        assert "warning" in ended.err
+        assert "blank.png" in ended.err
+
+    def test_an_image_of_one_pixel_is_answered_with_a_warning(self, run, tmp_path):
+        Image.new("L", (1, 1), 7).save(tmp_path / "dot.png")
+        ended = run("predict", tmp_path / "dot.png", "--csv")
+        assert ended.status == 0
+        assert ended.out.count("\n") == 2
+        assert "warning" in ended.err
+
+    def test_a_users_model_is_used(self, run, scans, tmp_path):
+        model = mnist_cnn()
+        kernel, bias = model.layers[-1].get_weights()
+        model.layers[-1].set_weights([kernel, bias + 1000 * np.eye(10)[3]])
+        model.save(tmp_path / "threes.keras")
+        ended = run("predict", scans, "--json", "--model", tmp_path / "threes.keras")
+        assert {r["prediction"] for r in json.loads(ended.out)} == {3}
+
+    @pytest.mark.once
+    def test_thousands_of_files_stream_a_batch_at_a_time(self, scans, monkeypatch):
+        read = []
+        monkeypatch.setattr(
+            "kerasconv.images.read_image",
+            lambda path: read.append(path) or np.ones((9, 9)),
+        )
+        many = [str(scans / "0-0.png")] * 4000
+        ask = lambda batch: np.full((len(batch), 10), 0.1)  # noqa: E731
+        batches = cli._answers(cli._Images(many), ask, 50, 1)
+        for i, batch in zip(range(3), batches, strict=False):
+            assert len(batch) == 50
+            assert len(read) == 50 * (i + 1)
+
+
+class TestBadInput:
+    def test_no_such_path(self, run):
+        ended = run("predict", "nowhere.png")
+        assert ended.status == 2
+        assert ended.out == ""
+        assert ended.is_one_line("no such file or folder", "nowhere.png")
+
+    def test_a_folder_with_no_image(self, run, tmp_path):
+        (tmp_path / "notes.txt").write_text("")
+        ended = run("predict", tmp_path)
+        assert ended.status == 2
+        assert ended.is_one_line(str(tmp_path))
+
+    def test_text_renamed_to_png(self, run, tmp_path):
+        (tmp_path / "text.png").write_text("I am no picture")
+        ended = run("predict", tmp_path / "text.png")
+        assert ended.status == 1
+        assert "text.png" in ended.err
+        assert "Traceback" not in ended.err
+
+    def test_a_truncated_png(self, run, scans):
+        path = scans / "0-0.png"
+        path.write_bytes(path.read_bytes()[:-200])
+        ended = run("predict", path)
+        assert ended.status == 1
+        assert "0-0.png" in ended.err
+
+    def test_a_decompression_bomb(self, run, tmp_path):
+        Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+        ended = run("predict", tmp_path / "bomb.png")
+        assert ended.status == 1
+        assert "bomb.png" in ended.err
+        assert "10,000,000" in ended.err
+
+    @pytest.mark.parametrize("top", [0, 11, -1, "many"])
+    def test_top_outside_one_to_ten(self, run, top):
+        ended = run("predict", "--top", top)
+        assert ended.status == 2
+        assert ended.is_one_line("--top")
+
+    @pytest.mark.parametrize("size", [0, -1, "x"])
+    def test_a_batch_size_that_makes_no_sense(self, run, size):
+        ended = run("predict", "--batch-size", size)
+        assert ended.status == 2
+        assert ended.is_one_line("--batch-size")
+
+    def test_json_and_csv_at_once(self, run):
+        ended = run("predict", "--json", "--csv")
+        assert ended.status == 2
+        assert ended.is_one_line("--json", "--csv")
+
+    @pytest.mark.parametrize("command", ["predict --model", "summary", "evaluate"])
+    def test_an_unknown_model_gets_the_nearest(self, run, command):
+        ended = run(*command.split(), "mnist_cmn")
+        assert ended.status == 2
+        assert ended.is_one_line("'mnist_cmn'", "did you mean mnist_cnn?")
+
+    def test_an_unknown_backend(self, run):
+        ended = run("predict", "--backend", "theano")
+        assert ended.status == 2
+        assert ended.is_one_line("'theano'", "tensorflow, jax, torch, openvino, numpy")
+
+    def test_an_unknown_command_and_option(self, run):
+        assert run("guess").is_one_line("guess")
+        assert run("predict", "--bogus").is_one_line("--bogus")
+        assert run("predict", "--bogus").status == run("guess").status == 2
+
+    def test_a_model_that_is_a_text_file(self, run, tmp_path):
+        (tmp_path / "text.keras").write_text("no model")
+        ended = run("predict", "--model", tmp_path / "text.keras")
+        assert ended.status == 1
+        assert ended.is_one_line("text.keras", "not a whole .keras archive")
+
+    def test_a_model_that_is_truncated(self, run, tmp_path):
+        path = tmp_path / "cut.keras"
+        path.write_bytes(find_card("mnist_cnn").path.read_bytes()[:100_000])
+        ended = run("predict", "--model", path)
+        assert ended.status == 1
+        assert ended.is_one_line("cut.keras")
+
+    def test_a_model_of_another_architecture(self, run, tmp_path):
+        layers = keras.layers
+        other = keras.Sequential(
+            [keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(2)]
+        )
+        other.save(tmp_path / "other.keras")
+        ended = run("predict", "--model", tmp_path / "other.keras")
+        assert ended.status == 1
+        assert ended.is_one_line("other.keras", "(32, 32, 3)", "(28, 28, 1)")
+
+    def test_a_model_with_a_lambda_layer(self, run, tmp_path):
+        model = keras.Sequential(
+            [keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x)]
+        )
+        model.save(tmp_path / "lambda.keras")
+        ended = run("predict", "--model", tmp_path / "lambda.keras")
+        assert ended.status == 1
+        assert ended.is_one_line("lambda.keras", "Lambda")
+
+    def test_damaged_shipped_weights(self, run, tmp_path, monkeypatch):
+        zoo = tmp_path / "zoo"
+        shutil.copytree(_card.zoo_folder(), zoo)
+        monkeypatch.setattr(_card, "zoo_folder", lambda: zoo)
+        (zoo / "mnist_cnn" / "mnist.keras").write_bytes(b"replaced")
+        ended = run("predict")
+        assert ended.status == 1
+        assert ended.is_one_line("mnist.keras", "damaged or were replaced")
+
+
+def test_summary_prints_the_canonical_table(run):
+    ended = run("summary", "mnist_cnn")
+    assert ended.status == 0
+    assert "(None, 5, 5, 64)" in ended.out
+    assert "34,826" in ended.out
+
+
+class TestEvaluate:
+    @pytest.fixture
+    def few(self, monkeypatch, digits):
+        """The bundled digits in place of the test set."""
+        images, labels = digits
+        pixels = np.rint(images * 255).astype(np.uint8)
+        monkeypatch.setattr(data, "load", lambda *_, **__: (pixels, labels))
+
+    def test_a_result_other_than_the_cards_fails(self, run, few):
+        ended = run("evaluate", "mnist_cnn")
+        bundled = find_card("mnist_cnn").facts["bundled_digits"]
+        wrong = bundled["examples"] - bundled["correct"]
+        assert ended.status == 1
+        assert f"errors     {wrong} of 64" in ended.out
+        assert ended.is_one_line(f"makes {wrong} errors here")
+
+    def test_json_tells_whether_it_is_as_on_the_card(self, run, few):
+        report = json.loads(run("evaluate", "mnist_cnn", "--json").out)
+        assert report["as_on_card"] is False
+        assert report["backend"] == keras.backend.backend()
+
+    def test_a_missing_data_set_says_how_to_get_it(self, run, tmp_path):
+        ended = run("evaluate", "mnist_cnn", "--data-dir", tmp_path)
+        assert ended.status == 1
+        assert ended.is_one_line(str(tmp_path), "--data-dir", "--download")
+
+    @pytest.mark.once
+    def test_the_real_test_set_gives_the_card(self, mnist_test):
+        ended = process("evaluate", "mnist_cnn", "--backend", backends.installed()[0])
+        assert ended.status == 0
+        stated = find_card("mnist_cnn").facts["test"]
+        assert f"errors     {stated['errors']} of 10,000" in ended.out
+
+
+@pytest.mark.once
+class TestOtherCommands:
+    def test_list_shows_every_card(self, run):
+        ended = run("list")
+        assert "mnist_cnn/mnist" in ended.out
+        assert "34,826" in ended.out
+        facts = json.loads(run("list", "--json").out)
+        assert facts["mnist_cnn/mnist"]["parameters"]["total"] == 34_826
+
+    def test_version(self, run):
+        from kerasconv import __version__
+
+        assert run("--version").out == f"kerasconv {__version__}\n"
+
+    def test_no_command_prints_help(self, run):
+        assert run().out == run("--help").out
+        assert run().status == 0
+
+    @pytest.mark.parametrize(
+        "command", ["predict", "summary", "list", "evaluate", "train", "backends"]
+    )
+    def test_every_command_has_help_with_examples(self, run, command):
+        ended = run(command, "--help")
+        assert ended.status == 0
+        assert "Examples:\n    kerasconv" in ended.out or "KERAS_BACKEND=" in ended.out
+
+    def test_completion_is_offered(self):
+        script = process(
+            "--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+        )
+        assert script.status in (0, 2)
+        models = cli._complete_model("mni")
+        assert models == [name for name in _card.cards() if name.startswith("mni")]
+
+    def test_train_refuses_an_unknown_recipe(self, run):
+        ended = run("train", "alexnet")
+        assert ended.status == 2
+        assert ended.is_one_line("alexnet", "mnist_cnn")
+
+    def test_train_without_the_data_set_says_how_to_get_it(self, tmp_path):
+        name = next(n for n in backends.installed() if backends.BACKENDS[n].trains)
+        ended = process(
+            "train", "mnist_cnn", "--data-dir", tmp_path, "--out", tmp_path / "o",
+            "--backend", name,
+        )  # fmt: skip
+        assert ended.status == 1
+        assert ended.is_one_line("--download")
+        assert not (tmp_path / "o").exists()
+
+    def test_interruption_is_one_line(self, run, monkeypatch):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(cli, "_Images", interrupt)
+        ended = run("predict")
+        assert ended.status == 130
+        assert ended.is_one_line("interrupted")
+
+    def test_a_reader_that_leaves_early_gets_no_traceback(self):
+        done = subprocess.run(
+            f"{sys.executable} -m kerasconv predict --csv | head -1",
+            shell=True,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.startswith("image,")
+        assert "Traceback" not in done.stderr
+        assert "BrokenPipe" not in done.stderr
+
+    def test_without_unicode_the_digits_are_drawn_in_ascii(self):
+        ended = process("predict", PYTHONIOENCODING="ascii")
+        assert ended.status == 0
+        assert "of 64 right" in ended.out
+        assert ended.out.isascii()
+
+
+@pytest.mark.once
+class TestBackends:
+    def test_backends_are_listed_with_the_reason(self, run, monkeypatch):
+        monkeypatch.setenv("KERAS_BACKEND", backends.installed()[-1])
+        ended = run("backends")
+        assert ended.status == 0
+        for name in backends.BACKENDS:
+            assert name in ended.out
+        last = ended.out.splitlines()[-1]
+        assert last.startswith(f"{backends.installed()[-1]} would run")
+        assert "KERAS_BACKEND" in last
+
+    def test_a_missing_backend_is_named_with_the_remedy(self, run, monkeypatch):
+        monkeypatch.setattr(backends, "_is_installed", lambda name: name == "numpy")
+        ended = run("predict", "--backend", "torch")
+        assert ended.status == 1
+        assert ended.is_one_line('pip install "kerasconv[torch]"')
+
+    @pytest.mark.parametrize("name", backends.installed())
+    def test_predict_gives_the_same_answers_on_every_backend(self, name):
+        ended = process("predict", "--json", "--backend", name)
+        assert ended.status == 0
+        bundled = find_card("mnist_cnn").facts["bundled_digits"]
+        right = sum(r["truth"] == r["prediction"] for r in json.loads(ended.out))
+        assert right == bundled["correct"]
+        # The remark on the accuracy, and no library's chatter.
+        assert len(ended.err.splitlines()) == 2
+
+
+@pytest.mark.once
+class TestDrawing:
+    def test_braille_has_a_dot_for_every_bright_pixel(self):
+        image = np.zeros((8, 4))
+        image[0, 0] = image[7, 3] = 1
+        assert terminal.draw(image, encoding="utf-8") == "\u2801\u2800\n\u2800\u2880"
+
+    def test_every_dot_of_a_cell_is_where_unicode_has_it(self):
+        # U+28xx: dots 1-3 and 7 go down the left column, 4-6 and 8 down the right.
+        bits = {(0, 0): 0, (1, 0): 1, (2, 0): 2, (0, 1): 3, (1, 1): 4, (2, 1): 5,
+                (3, 0): 6, (3, 1): 7}  # fmt: skip
+        for place, bit in bits.items():
+            image = np.zeros((4, 2))
+            image[place] = 1
+            assert terminal.draw(image, encoding="utf-8") == chr(0x2800 + (1 << bit))
+
+    def test_shades_stand_in_where_braille_cannot_be_printed(self):
+        drawn = terminal.draw(np.eye(8), encoding="ascii")
+        assert drawn.isascii()
+        assert len(drawn.splitlines()) == 2
+
+    def test_columns_repeat_as_often_as_the_terminal_is_wide(self):
+        from rich.console import Console
+
+        rows = [[str(i), "x"] for i in range(10)]
+        for width, lines in ((12, 11), (80, 2)):
+            console = Console(width=width, file=io.StringIO())
+            console.print(terminal.side_by_side(["n", "v"], rows, console))
+            assert len(console.file.getvalue().splitlines()) == lines
