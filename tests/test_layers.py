@@ -1,0 +1,700 @@
+"""Every layer against the contract, against the plain loops, and in use."""
+
+import functools
+import os
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import oracles
+import pytest
+from contract import (
+    BACKEND,
+    TRAINS,
+    assert_close,
+    built,
+    check_gradient,
+    check_layer,
+    first,
+    float64,
+    to_numpy,
+)
+
+from kerasconv import layers, ops
+
+SHAPES = {1: (2, 9, 3), 2: (2, 8, 7, 2), 3: (2, 5, 6, 4, 2)}
+MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
+
+
+def image(rank, seed=0):
+    return np.random.default_rng(seed).normal(size=SHAPES[rank]).astype("float32")
+
+
+def emboss(rank, **kwargs):
+    kernels = np.random.default_rng(9).normal(size=(2,) + (3,) * rank)
+    return layers.FixedConv(kernels.round(2), **kwargs)
+
+
+# name: (layer of rank and keyword arguments, whether it stacks a trailing axis)
+TABLE = {
+    "FixedConv": (emboss, False),
+    "FixedConv-stack-strided": (
+        functools.partial(emboss, output="stack", strides=2, border_mode="wrap"),
+        True,
+    ),
+    "PrewittConv": (lambda rank, **k: layers.PrewittConv(**k), False),
+    "PrewittConv-magnitude-dilated": (
+        lambda rank, **k: layers.PrewittConv(
+            output="magnitude", dilation_rate=2, border_mode="reflect", **k
+        ),
+        False,
+    ),
+    "SobelConv-axis": (lambda rank, **k: layers.SobelConv(axis=-1, **k), False),
+    "SobelConv-stack": (lambda rank, **k: layers.SobelConv(output="stack", **k), True),
+    "SobelConv-magnitude": (
+        lambda rank, **k: layers.SobelConv(output="magnitude", normalize="unit", **k),
+        False,
+    ),
+    "SobelConv-valid": (
+        lambda rank, **k: layers.SobelConv(padding="valid", **k),
+        False,
+    ),
+    "LearnedConv": (lambda rank, **k: layers.LearnedConv(4, **k), False),
+    "LearnedConv-flip-wrap": (
+        lambda rank, **k: layers.LearnedConv(
+            3, 3, 2, "same", border_mode="wrap", flip=True, activation="relu", **k
+        ),
+        False,
+    ),
+    "LearnedConv-fixed": (
+        lambda rank, **k: layers.LearnedConv(
+            3,
+            kernel_initializer="sobel",
+            fixed_filters=np.ones((3,) * rank),
+            padding="same",
+            dilation_rate=2,
+            **k,
+        ),
+        False,
+    ),
+    "LpPool-3": (lambda rank, **k: layers.LpPool(3, padding="same", **k), False),
+    "LpPool-1": (lambda rank, **k: layers.LpPool(1, mean=True, **k), False),
+    "LpPool-2.5": (
+        lambda rank, **k: layers.LpPool(2.5, 3, 2, padding="same", mean=True, **k),
+        False,
+    ),
+    "L2Pool": (lambda rank, **k: layers.L2Pool(**k), False),
+    "L2Pool-mean-same": (
+        lambda rank, **k: layers.L2Pool(3, 2, "same", mean=True, **k),
+        False,
+    ),
+    "WeightedPool": (lambda rank, **k: layers.WeightedPool(**k), False),
+    "WeightedPool-same": (
+        lambda rank, **k: layers.WeightedPool(
+            2, 1, "same", weights="inverse_distance", **k
+        ),
+        False,
+    ),
+    "WeightedPool-array": (
+        lambda rank, **k: layers.WeightedPool(
+            3, None, weights=1 + np.arange(3.0**rank).reshape((3,) * rank), **k
+        ),
+        False,
+    ),
+    "WeightedPool-learned": (
+        lambda rank, **k: layers.WeightedPool(weights="learned", **k),
+        False,
+    ),
+    "WeightedPool-per-channel": (
+        lambda rank, **k: layers.WeightedPool(
+            3, 2, "same", weights="learned", per_channel=True, **k
+        ),
+        False,
+    ),
+}
+each_layer = pytest.mark.parametrize("name", TABLE)
+each_rank = pytest.mark.parametrize("rank", [1, 2, 3])
+trains = pytest.mark.skipif(not TRAINS, reason=f"{BACKEND} does not train")
+
+
+def maker(name, rank):
+    return functools.partial(TABLE[name][0], rank)
+
+
+# ------------------------------------------------------------------ contract
+
+
+@each_rank
+@each_layer
+def test_layer_keeps_the_contract(name, rank):
+    check_layer(
+        maker(name, rank),
+        image(rank),
+        sums_channels=name.startswith("LearnedConv"),
+        stacks=TABLE[name][1],
+    )
+
+
+@trains
+@each_rank
+@each_layer
+def test_gradients_equal_finite_differences(name, rank):
+    check_gradient(maker(name, rank), image(rank), directions=2)
+
+
+# Keras's harness compares magnitudes of its own random inputs; a rank each is enough,
+# the contract has the rest.
+@pytest.mark.parametrize(
+    ("cls", "arguments", "rank", "trainable"),
+    [
+        (layers.FixedConv, {"kernels": [[0, 1, 0], [1, -4, 1], [0, 1, 0]]}, 2, 0),
+        (layers.PrewittConv, {"output": "magnitude"}, 1, 0),
+        (layers.SobelConv, {"axis": [0, 1], "strides": 2}, 2, 0),
+        (layers.LearnedConv, {"filters": 3, "fixed_filters": [[1.0] * 3] * 3}, 2, 2),
+        (layers.LearnedConv, {"filters": 3, "kernel_initializer": "prewitt"}, 3, 2),
+        (layers.LpPool, {"p": 3}, 3, 0),
+        (layers.L2Pool, {"padding": "same", "mean": True}, 2, 0),
+        (layers.WeightedPool, {"weights": "gaussian"}, 1, 0),
+        (layers.WeightedPool, {"weights": "learned", "per_channel": True}, 2, 1),
+    ],
+)
+def test_layer_passes_the_harness_of_keras(cls, arguments, rank, trainable):
+    from keras.src.testing import TestCase
+
+    shape = SHAPES[rank]
+    TestCase().run_layer_test(
+        cls,
+        arguments,
+        input_shape=shape,
+        expected_output_shape=cls(**arguments).compute_output_shape(shape),
+        expected_num_trainable_weights=trainable,
+        expected_num_non_trainable_weights=0,
+        expected_num_seed_generators=0,
+        expected_num_losses=0,
+        supports_masking=False,
+        run_mixed_precision_check=BACKEND != "openvino",
+    )
+
+
+# ---------------------------------------------------------- values, by loops
+
+SMOOTH = {"PrewittConv": (1, 1, 1), "SobelConv": (1, 2, 1)}
+
+
+@pytest.mark.parametrize("mode", [*MODES, "valid"])
+@each_rank
+@pytest.mark.parametrize("name", SMOOTH)
+def test_derivative_equals_the_loops(name, rank, mode):
+    x = image(rank)
+    border = {"padding": "valid"} if mode == "valid" else {"border_mode": mode}
+    geometry = {"padding": "valid"} if mode == "valid" else {"padding": "same"}
+    geometry |= {"mode": mode, "centred": True}
+    maps = [
+        oracles.each_channel(
+            lambda i, k=oracles.derivative(rank, a, SMOOTH[name]): oracles.correlate(
+                i, k, **geometry
+            ),
+            x,
+        )
+        for a in range(rank)
+    ]
+    cls = getattr(layers, name)
+    assert_close(to_numpy(cls(**border)(x)), oracles.interleave(maps))
+    assert_close(to_numpy(cls(output="stack", **border)(x)), np.stack(maps, -1))
+    assert_close(
+        to_numpy(cls(output="magnitude", **border)(x)),
+        np.sqrt(sum(m**2 for m in maps)),
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("strides", "dilation", "size"),
+    [(1, 2, 3), (2, 1, 3), (3, 2, 5), (1, 5, 3), (1, 1, 4)],
+)
+def test_any_kernel_stride_and_dilation_equals_the_loops(mode, strides, dilation, size):
+    """The last of the dilations pads by more than the image is long."""
+    for rank in (1, 2):
+        x = image(rank)[:, :4]
+        kernel = np.random.default_rng(3).normal(size=(size,) * rank).round(2)
+        expected = oracles.each_channel(
+            lambda i, kernel=kernel: oracles.correlate(
+                i,
+                kernel,
+                strides=strides,
+                dilation=dilation,
+                padding="same",
+                mode=mode,
+                centred=True,
+            ),
+            x,
+        )
+        layer = layers.FixedConv(
+            kernel, strides=strides, dilation_rate=dilation, border_mode=mode
+        )
+        assert_close(to_numpy(layer(x)), expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_borders_hold_on_axes_of_length_one(mode):
+    kernel = np.arange(25.0).reshape(5, 5) - 7
+    for shape in [(1, 1, 6, 1), (1, 6, 1, 1), (1, 1, 1, 2), (1, 2, 3, 1)]:
+        x = np.random.default_rng(4).normal(size=shape).astype("float32")
+        expected = oracles.each_channel(
+            lambda i: oracles.correlate(
+                i, kernel, padding="same", mode=mode, centred=True
+            ),
+            x,
+        )
+        got = to_numpy(layers.FixedConv(kernel, border_mode=mode)(x))
+        assert_close(got, expected, message=str(shape))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(("size", "strides"), [(2, None), (3, 2), (3, 1), (2, 3)])
+@each_rank
+def test_pools_equal_the_loops(rank, size, strides, padding):
+    x = image(rank)
+    geometry = {"strides": strides or size, "padding": padding}
+    for p, mean in [(2, False), (2, True), (1, False), (3, False), (2.5, True)]:
+        layer = layers.LpPool(p, size, strides, padding, mean)
+        expected = oracles.each_channel(
+            lambda i, p=p, mean=mean: oracles.lp_pool(
+                i, p, (size,) * rank, mean, **geometry
+            ),
+            x,
+        )
+        assert_close(to_numpy(layer(x)), expected, message=f"p={p} mean={mean}")
+    weights = 1 + np.random.default_rng(5).random(size=(size,) * rank)
+    layer = layers.WeightedPool(size, strides, padding, weights)
+    expected = oracles.each_channel(
+        lambda i: oracles.weighted_pool(i, weights, **geometry), x
+    )
+    assert_close(to_numpy(layer(x)), expected)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_learned_pool_is_a_softmax_over_positions(padding, per_channel):
+    x = image(2)
+    layer = built(
+        functools.partial(
+            layers.WeightedPool, 3, 2, padding, "learned", per_channel=per_channel
+        ),
+        x,
+    )
+    logits = layer.get_weights()[0].reshape(9, -1)
+    weights = np.exp(logits) / np.exp(logits).sum(0)
+    assert layer.count_params() == 9 * (2 if per_channel else 1)
+    expected = [
+        oracles.each_channel(
+            lambda i, c=c: oracles.weighted_pool(
+                i,
+                weights[:, c if per_channel else 0].reshape(3, 3),
+                strides=2,
+                padding=padding,
+            ),
+            x[..., c : c + 1],
+        )
+        for c in range(2)
+    ]
+    assert_close(to_numpy(layer(x)), np.concatenate(expected, -1))
+
+
+def test_learned_pool_starts_as_average_pooling():
+    x = image(2)
+    pool = layers.WeightedPool(3, 2, weights="learned")
+    average = keras.layers.AveragePooling2D(3, 2)
+    assert_close(to_numpy(pool(x)), to_numpy(average(x)))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+@each_rank
+def test_learned_conv_equals_the_loops_under_every_border(rank, mode, flip):
+    x = image(rank)
+    layer = built(
+        functools.partial(
+            layers.LearnedConv, 2, 3, 2, "same", border_mode=mode, flip=flip
+        ),
+        x,
+    )
+    kernel, bias = layer.get_weights()
+    expected = oracles.conv(x, kernel, flip=flip, strides=2, padding="same", mode=mode)
+    assert_close(to_numpy(layer(x)), expected + bias)
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge"])
+def test_causal_convolution_sees_no_later_value(mode):
+    x = image(1)
+    layer = built(
+        functools.partial(
+            layers.LearnedConv,
+            2,
+            padding="causal",
+            dilation_rate=2,
+            border_mode=mode,
+            use_bias=False,
+        ),
+        x,
+    )
+    (kernel,) = layer.get_weights()
+    expected = oracles.conv(x, kernel, dilation=2, padding="causal", mode=mode)
+    assert_close(to_numpy(layer(x)), expected)
+    later = x.copy()
+    later[:, 5:] = 99
+    np.testing.assert_array_equal(
+        to_numpy(layer(later))[:, :5], to_numpy(layer(x))[:, :5]
+    )
+
+
+# ------------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("cls", "ramps"),
+    [(layers.PrewittConv, (2, 6, 18)), (layers.SobelConv, (2, 8, 32))],
+)
+@each_rank
+def test_ramp_of_slope_one_gives_the_documented_scale(cls, ramps, rank):
+    size = (9,) * rank
+    for axis in range(rank):
+        ramp = np.indices(size)[axis].astype("float32")[None, ..., None]
+        centre = (0, *[4] * rank, 0)
+        for normalize, value in [(None, ramps[rank - 1]), ("smooth", 2), ("unit", 1)]:
+            layer = cls(axis=axis, normalize=normalize)
+            assert to_numpy(layer(ramp))[centre] == pytest.approx(value, rel=1e-6)
+        wide = cls(axis=axis, normalize="unit", dilation_rate=2, kernel_size=3)
+        assert to_numpy(wide(ramp))[centre] == pytest.approx(1, rel=1e-6)
+        larger = cls(axis=axis, normalize="unit", kernel_size=5)
+        assert to_numpy(larger(ramp))[centre] == pytest.approx(1, rel=1e-6)
+
+
+def test_axes_come_in_the_order_asked_for():
+    x = image(3)
+    z, y, w = (to_numpy(layers.SobelConv(axis=a)(x)) for a in range(3))
+    got = to_numpy(layers.SobelConv(axis=(-1, 0), output="stack")(x))
+    assert_close(got, np.stack([w, z], -1))
+    assert_close(to_numpy(layers.SobelConv()(x)), oracles.interleave([z, y, w]))
+
+
+def test_kernel_is_there_to_look_at_and_no_weight():
+    layer = layers.SobelConv()
+    with pytest.raises(ValueError, match="Build"):
+        _ = layer.kernel
+    layer.build((None, 5, 5, 3))
+    assert layer.weights == []
+    np.testing.assert_array_equal(
+        layer.kernel,
+        [
+            [[-1, -2, -1], [0, 0, 0], [1, 2, 1]],
+            [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]],
+        ],
+    )
+    with pytest.raises(AttributeError):
+        layer.kernel = 0
+
+
+@pytest.mark.parametrize("start", ["prewitt", "sobel"])
+@each_rank
+def test_learned_conv_starts_from_the_classical_filters(rank, start):
+    x = image(rank)
+    conv = layers.LearnedConv(
+        rank + 1, padding="same", border_mode="symmetric", kernel_initializer=start
+    )
+    got = to_numpy(conv(x))
+    gray = x.mean(-1, keepdims=True)
+    cls = layers.PrewittConv if start == "prewitt" else layers.SobelConv
+    expected = to_numpy(cls()(gray))
+    assert_close(got[..., :rank], expected)
+    assert_close(got[..., rank], expected[..., 0], message="filters are used in turn")
+    assert conv.count_params() == 3**rank * x.shape[-1] * (rank + 1) + rank + 1
+
+
+def test_learned_conv_starts_from_an_array():
+    x = image(2)
+    kernel = np.random.default_rng(6).normal(size=(3, 3, 2, 4)).astype("float32")
+    conv = layers.LearnedConv(4, kernel_initializer=kernel)
+    conv.build(x.shape)
+    np.testing.assert_array_equal(conv.get_weights()[0], kernel)
+    with pytest.raises(ValueError, match="kernel_initializer"):
+        layers.LearnedConv(5, kernel_initializer=kernel).build(x.shape)
+
+
+def test_fixed_filters_follow_the_learned_ones_and_stay():
+    x = image(2)
+    fixed = np.random.default_rng(7).normal(size=(2, 3, 3)).astype("float32")
+    conv = built(
+        functools.partial(layers.LearnedConv, 3, fixed_filters=fixed, flip=True), x
+    )
+    alone = layers.LearnedConv(3, flip=True)
+    alone.build(x.shape)
+    alone.set_weights(conv.get_weights())
+    y = to_numpy(conv(x))
+    assert_close(y[..., :3], to_numpy(alone(x)))
+    gray = x.mean(-1, keepdims=True)
+    expected = oracles.conv(gray, np.moveaxis(fixed, 0, -1)[:, :, None], flip=True)
+    assert_close(y[..., 3:], expected)
+
+
+# ------------------------------------------------------------------- in use
+
+
+@pytest.mark.parametrize("name", ["SobelConv-magnitude", "L2Pool-mean-same",
+                                  "WeightedPool-per-channel", "LearnedConv-flip-wrap"])  # fmt: skip
+def test_unknown_sizes_work_through_predict(name):
+    """One model, two sizes of image and two of batch."""
+    inputs = keras.Input((None, None, 2))
+    layer = built(maker(name, 2), image(2))
+    model = keras.Model(inputs, layer(inputs))
+    for shape in [(3, 8, 7, 2), (2, 9, 6, 2), (1, 5, 5, 2)]:
+        x = np.random.default_rng(8).normal(size=shape).astype("float32")
+        assert_close(model.predict(x, verbose=0), to_numpy(layer(x)))
+
+
+@trains
+@pytest.mark.parametrize("jit", [False, True])
+def test_layers_train_in_a_sequential_model(jit):
+    random = np.random.default_rng(10)
+    # Without compilation the last batch is smaller than the others.
+    x = random.integers(0, 255, (8 if jit else 11, 10, 10, 1), dtype="uint8")
+    y = random.integers(0, 2, len(x))
+    model = keras.Sequential(
+        [
+            layers.SobelConv(output="magnitude"),
+            layers.LearnedConv(2, kernel_initializer="sobel", border_mode="edge"),
+            layers.L2Pool(),
+            layers.WeightedPool(2, weights="learned", per_channel=True),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    model.compile(
+        "sgd",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=jit,
+    )
+    model.build(x.shape)
+    before = model.get_weights()
+    history = model.fit(x, y, batch_size=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.any(old != new), "every weight learns"
+
+
+@pytest.mark.skipif(BACKEND == "openvino", reason="no mixed precision on openvino")
+def test_layers_run_in_mixed_precision():
+    policy = keras.DTypePolicy("mixed_float16")
+    x = (300 * image(2)).astype("float16")
+    for name in TABLE:
+        layer = built(maker(name, 2), x, dtype=policy)
+        y = layer(x)
+        assert keras.backend.standardize_dtype(y.dtype) == "float16"
+        exact = to_numpy(built(maker(name, 2), x)(x.astype("float32")))
+        assert_close(to_numpy(y), exact, 5e-3, 5e-3, name)
+
+
+@pytest.mark.parametrize("name", ["sobel", "prewitt", "l2_pool", "weighted_pool"])
+def test_op_means_the_same_as_its_layer(name):
+    cls = {
+        "sobel": layers.SobelConv,
+        "prewitt": layers.PrewittConv,
+        "l2_pool": layers.L2Pool,
+        "weighted_pool": layers.WeightedPool,
+    }[name]
+    x = image(2)
+    expected = to_numpy(cls(padding="same")(x))
+    op = getattr(ops, name)
+    np.testing.assert_array_equal(to_numpy(op(x, padding="same")), expected)
+    inputs = keras.Input(x.shape[1:])
+    model = keras.Model(inputs, op(inputs, padding="same"))
+    np.testing.assert_array_equal(to_numpy(model(x)), expected)
+    with float64():
+        exact = op(x.astype("float64"))
+        assert keras.backend.standardize_dtype(exact.dtype) == "float64"
+
+
+# ------------------------------------------------------------ save and load
+
+OTHER = {
+    "tensorflow": "jax",
+    "jax": "torch",
+    "torch": "tensorflow",
+    "openvino": "numpy",
+    "numpy": "openvino",
+}
+
+
+@pytest.mark.parametrize("order", ["kerasconv, keras", "keras, kerasconv"])
+def test_models_load_in_a_fresh_process_on_another_backend(order, tmp_path):
+    """Every layer of the table in one model; a bare `import kerasconv` is enough."""
+    from kerasconv import backends
+
+    other = OTHER[BACKEND]
+    if other not in backends.installed():
+        pytest.skip(f"{other} is not installed")
+    inputs, outputs, xs = [], [], []
+    for rank in (1, 2, 3) if order.startswith("kerasconv") else (2,):
+        x = image(rank)
+        symbol = keras.Input(x.shape[1:])
+        inputs.append(symbol)
+        xs.append(x)
+        for name in TABLE:
+            y = built(maker(name, rank), x)(symbol)
+            outputs.append(keras.layers.Flatten()(y))
+    model = keras.Model(inputs, keras.layers.Concatenate()(outputs))
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "x.npz", *xs)
+    np.save(tmp_path / "y.npy", to_numpy(model(xs if len(xs) > 1 else xs[0])))
+    code = f"""
+        import {order}, numpy as np
+        assert keras.backend.backend() == {other!r}
+        model = keras.saving.load_model("model.keras")
+        x = list(np.load("x.npz").values())
+        y = keras.ops.convert_to_numpy(model(x if len(x) > 1 else x[0]))
+        expected = np.load("y.npy")
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "KERAS_BACKEND": other,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+# ----------------------------------------------------------------- bad input
+
+BAD = [
+    (layers.SobelConv, {"axis": 1.5}, "axis"),
+    (layers.SobelConv, {"axis": "x"}, "axis"),
+    (layers.SobelConv, {"axis": [0, None]}, "axis"),
+    (layers.SobelConv, {"output": "vector"}, "output"),
+    (layers.SobelConv, {"output": None}, "output"),
+    (layers.SobelConv, {"normalize": "l2"}, "normalize"),
+    (layers.SobelConv, {"kernel_size": 4}, "kernel_size"),
+    (layers.SobelConv, {"kernel_size": 1}, "kernel_size"),
+    (layers.PrewittConv, {"kernel_size": 3.0}, "kernel_size"),
+    (layers.SobelConv, {"padding": "full"}, "padding"),
+    (layers.SobelConv, {"padding": "causal"}, "padding"),
+    (layers.SobelConv, {"border_mode": "mirror"}, "border_mode"),
+    (layers.SobelConv, {"strides": 0}, "strides"),
+    (layers.SobelConv, {"strides": -1}, "strides"),
+    (layers.SobelConv, {"strides": 1.5}, "strides"),
+    (layers.SobelConv, {"strides": True}, "strides"),
+    (layers.SobelConv, {"strides": ()}, "strides"),
+    (layers.SobelConv, {"strides": (1, 1, 1, 1)}, "strides"),
+    (layers.SobelConv, {"dilation_rate": 0}, "dilation_rate"),
+    (layers.SobelConv, {"dilation_rate": None}, "dilation_rate"),
+    (layers.SobelConv, {"data_format": "NHWC"}, "data_format"),
+    (layers.FixedConv, {"kernels": 3}, "kernels"),
+    (layers.FixedConv, {"kernels": []}, "kernels"),
+    (layers.FixedConv, {"kernels": [[1, 2], [3]]}, "kernels"),
+    (layers.FixedConv, {"kernels": "sobel"}, "kernels"),
+    (layers.FixedConv, {"kernels": [1, np.nan]}, "kernels"),
+    (layers.FixedConv, {"kernels": np.zeros((1,) * 5)}, "kernels"),
+    (layers.LearnedConv, {"filters": 0}, "filters"),
+    (layers.LearnedConv, {"filters": 2.5}, "filters"),
+    (layers.LearnedConv, {"filters": (2, 2)}, "filters"),
+    (layers.LearnedConv, {"filters": 3, "groups": 2}, "groups"),
+    (layers.LearnedConv, {"filters": 3, "groups": 0}, "groups"),
+    (layers.LearnedConv, {"filters": 3, "kernel_size": 0}, "kernel_size"),
+    (layers.LearnedConv, {"filters": 3, "strides": 2, "dilation_rate": 2}, "strides"),
+    (layers.LearnedConv, {"filters": 3, "padding": "full"}, "padding"),
+    (layers.LearnedConv, {"filters": 3, "flip": 1}, "flip"),
+    (layers.LearnedConv, {"filters": 3, "border_mode": "zeros"}, "border_mode"),
+    (
+        layers.LearnedConv,
+        {"filters": 3, "padding": "causal", "border_mode": "symmetric"},
+        "border_mode",
+    ),
+    (layers.LearnedConv, {"filters": 2, "fixed_filters": "x"}, "fixed_filters"),
+    (
+        layers.LearnedConv,
+        {"filters": 2, "groups": 2, "fixed_filters": [[1.0]]},
+        "fixed_filters",
+    ),
+    (
+        layers.LearnedConv,
+        {"filters": 2, "kernel_initializer": []},
+        "kernel_initializer",
+    ),
+    (layers.LpPool, {"p": 0.5}, "p"),
+    (layers.LpPool, {"p": float("inf")}, "p"),
+    (layers.LpPool, {"p": "2"}, "p"),
+    (layers.L2Pool, {"pool_size": 0}, "pool_size"),
+    (layers.L2Pool, {"pool_size": (2, 0)}, "pool_size"),
+    (layers.L2Pool, {"strides": "2"}, "strides"),
+    (layers.L2Pool, {"mean": 1}, "mean"),
+    (layers.WeightedPool, {"weights": "linear"}, "weights"),
+    (layers.WeightedPool, {"weights": [1.0, -1.0, 1.0]}, "weights"),
+    (layers.WeightedPool, {"weights": [0.0, 0.0, 0.0]}, "weights"),
+    (layers.WeightedPool, {"weights": [0.0, 0.0, 1.0], "padding": "same"}, "weights"),
+    (layers.WeightedPool, {"weights": [1.0, 1.0]}, "weights"),
+    (layers.WeightedPool, {"per_channel": True}, "per_channel"),
+]
+
+
+@pytest.mark.parametrize(("cls", "arguments", "name"), BAD)
+def test_bad_argument_is_named_at_construction(cls, arguments, name):
+    with pytest.raises(ValueError, match=rf"`{name}`.*Received: .*{name}"):
+        cls(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "name"),
+    [
+        (layers.SobelConv(axis=2), (None, 5, 5, 1), "axis"),
+        (layers.SobelConv(axis=(0, -2)), (None, 5, 5, 1), "axis"),
+        (layers.SobelConv(strides=(1, 1)), (None, 5, 1), "strides"),
+        (layers.SobelConv(dilation_rate=(1, 1)), (None, 5, 1), "dilation_rate"),
+        (layers.FixedConv([1, 2, 3]), (None, 5, 5, 1), "kernels"),
+        (layers.L2Pool((2, 2)), (None, 5, 1), "pool_size"),
+        (layers.WeightedPool(weights=[1, 1, 1]), (None, 5, 5, 1), "weights"),
+        (layers.LearnedConv(2, (3, 3)), (None, 5, 1), "kernel_size"),
+        (layers.LearnedConv(2, padding="causal"), (None, 5, 5, 1), "causal"),
+        (layers.LearnedConv(2, groups=2), (None, 5, 5, 3), "groups"),
+        (layers.LearnedConv(2, fixed_filters=[1, 2]), (None, 5, 1), "fixed_filters"),
+        (
+            layers.LearnedConv(2, (3, 5), kernel_initializer="sobel"),
+            (None, 9, 9, 1),
+            "kernel_size",
+        ),
+    ],
+)
+def test_argument_that_does_not_fit_the_rank_is_named_at_build(layer, shape, name):
+    with pytest.raises(ValueError, match=name):
+        layer.build(shape)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.SobelConv(padding="valid"),
+        layers.L2Pool(3),
+        layers.WeightedPool(),
+        layers.LearnedConv(2),
+    ],
+)
+@pytest.mark.parametrize(
+    "shape", [(5, 1), (5,), (1, 2, 2, 1), (1, 5, 0, 1), (1, 2, 2, 2, 2, 1)]
+)
+def test_wrong_rank_or_too_small_an_input_is_refused(layer, shape):
+    with pytest.raises(ValueError, match=str(shape[-2]) if len(shape) > 1 else "5"):
+        type(layer).from_config(layer.get_config()).build(shape)
+
+
+def test_input_smaller_than_the_window_is_refused_after_an_unknown_size():
+    layer = layers.L2Pool(3)
+    layer.build((None, None, None, 1))
+    with pytest.raises(ValueError, match="at least 3"):
+        layer(np.zeros((1, 5, 2, 1), "float32"))

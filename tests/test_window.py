@@ -1,0 +1,99 @@
+"""The window: its borders, its taps, its geometry."""
+
+import itertools
+
+import keras
+import numpy as np
+import oracles
+import pytest
+from contract import to_numpy
+
+from kerasconv.layers import Window, WindowLayer
+from kerasconv.layers._window import Kernels
+
+MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_border_equals_numpy_pad(rank, mode):
+    """Also on axes of length 1, and where the border is longer than the image."""
+    random = np.random.default_rng(0)
+    for shape, size in itertools.product(
+        [(5, 4, 3), (1, 2, 3), (2, 1, 1)], [(3, 3, 3), (8, 5, 2)]
+    ):
+        x = random.normal(size=(2, *shape[:rank], 2)).astype("float32")
+        window = Window.of(rank, size[:rank], padding="same", border_mode=mode)
+        pads = [((k - 1) // 2, k // 2) for k in size[:rank]]
+        expected = np.pad(x, [(0, 0), *pads, (0, 0)], mode=mode)
+        padded = window.pad(keras.ops.convert_to_tensor(x))
+        np.testing.assert_array_equal(to_numpy(padded), expected)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="other backends know every length when they compute",
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_border_equals_numpy_pad_where_lengths_are_unknown(mode):
+    import tensorflow as tf
+
+    for size, strides in [(3, 1), (9, 1), (4, 3)]:
+        window = Window.of(2, size, strides, padding="same", border_mode=mode)
+        padded = tf.function(
+            window.pad, input_signature=[tf.TensorSpec((None, None, None, 1))]
+        )
+        for shape in [(1, 5, 7, 1), (2, 1, 2, 1)]:
+            x = np.random.default_rng(1).normal(size=shape).astype("float32")
+            pads = [(0, 0), *window.pads(shape[1:3]), (0, 0)]
+            np.testing.assert_array_equal(padded(x), np.pad(x, pads, mode=mode))
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_taps_are_what_each_position_of_the_window_sees(rank, data_format):
+    x = np.random.default_rng(2).normal(size=(7, 6, 5)[:rank]).astype("float32")
+    geometry = {"strides": 2, "dilation": 2}
+    window = Window.of(
+        rank, 3, **geometry, padding="same", border_mode="wrap", data_format=data_format
+    )
+    seen = oracles.windows(x, (3,) * rank, **geometry, padding="same", mode="wrap")
+    batch = x[None, ..., None] if data_format == "channels_last" else x[None, None]
+    taps = window.taps(keras.ops.convert_to_tensor(batch))
+    for tap, position in zip(taps, np.ndindex(*window.size), strict=True):
+        np.testing.assert_array_equal(
+            to_numpy(tap).reshape(seen.shape[:rank]), seen[(..., *position)]
+        )
+
+
+@pytest.mark.once
+def test_output_shape_counts_the_windows():
+    for n, k, s, d, padding, centred in itertools.product(
+        range(1, 9), (1, 2, 3), (1, 2, 3), (1, 2), ("valid", "same"), (True, False)
+    ):
+        window = Window.of(1, k, s, d, padding=padding, centred=centred)
+        if padding == "valid" and n <= (k - 1) * d:
+            with pytest.raises(ValueError, match="at least"):
+                window.output_shape((1, n, 1))
+            continue
+        image = np.zeros(n)
+        expected = oracles.windows(
+            image, (k,), strides=s, dilation=d, padding=padding, centred=centred
+        )
+        assert window.output_shape((1, n, 1)) == (1, len(expected), 1)
+        assert window.output_shape((None, None, 1), channels=4) == (None, None, 4)
+
+
+@pytest.mark.once
+def test_kernels_are_plain_numbers_that_hash():
+    array = np.random.default_rng(3).normal(size=(2, 3, 3))
+    kernels = Kernels.of(array)
+    assert len(kernels) == 2
+    assert hash(kernels) == hash(Kernels.of(array))
+    assert kernels != Kernels.of(-array)
+    np.testing.assert_array_equal(np.reshape(kernels.dense, array.shape), array)
+
+
+def test_layer_without_a_window_says_so():
+    with pytest.raises(NotImplementedError):
+        WindowLayer().build((None, 5, 5, 1))
