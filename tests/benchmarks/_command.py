@@ -1,0 +1,179 @@
+"""The command line of a table: a process a backend, printing, and the figures kept."""
+
+import argparse
+import datetime
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from _harness import THREADS, Contender, measure, met, rows, target
+
+BACKENDS = ("tensorflow", "jax", "torch", "openvino", "numpy")
+TOLERANCES = {"openvino": 1e-2}
+"""Largest error accepted before timing, relative to the largest true value: 1e-4,
+but OpenVINO computes in bfloat16 where the processor can."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a benchmark is made of."""
+
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+    races: Callable[[str, tuple[int, ...], bool], Iterator[tuple[str, list[Contender]]]]
+    """(backend, shape, with ours) -> what is raced ("forward" ...), and by whom."""
+
+    limits: dict[tuple[str, str, str, str], tuple[float, float] | None]
+    """(backend, mode, race, peer) -> lowest and highest ratio aimed at; None quotes
+    the ratio in the README without a target."""
+
+
+def main(table: Table, arguments: list[str] | None = None) -> int:
+    """The command line of a table; returns its exit status."""
+    parser = argparse.ArgumentParser(prog=f"{table.name}.py")
+    parser.add_argument("--backend", default="all", choices=["all", *BACKENDS])
+    parser.add_argument("--shapes", nargs="*", metavar="8x512x512x3")
+    parser.add_argument("--rounds", type=int, default=9, help="at least 7 (default 9)")
+    parser.add_argument("--quick", action="store_true", help="3 rounds: a first look")
+    parser.add_argument("--peers", action="store_true", help="the peers alone")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.rounds < 7:
+        parser.error("--rounds must be at least 7; --quick takes fewer")
+    if options.child:
+        options.child.write_text(json.dumps(_race(table, options)))
+        return 0
+    found, failed = [], []
+    names = BACKENDS if options.backend == "all" else [options.backend]
+    for name in names:
+        if options.backend == "all" and not _installed(name):
+            continue
+        result = _in_a_child(name, arguments or sys.argv[1:])
+        if result is None:
+            failed.append(name)
+        else:
+            found += result
+    _print(table.name, found)
+    if options.json:
+        lines = ",\n".join(json.dumps(row) for row in found)
+        facts = json.dumps(_facts(3 if options.quick else options.rounds), indent=1)
+        options.json.write_text(f'{{"facts": {facts},\n"rows": [\n{lines}\n]}}\n')
+    for name in failed:
+        print(f"{name}: no result, see the error above", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _race(table: Table, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Everything on one backend, in this process."""
+    backend = options.backend
+    shapes = [s for s in table.shapes if _text(s) in (options.shapes or [_text(s)])]
+    if not shapes:
+        raise SystemExit(f"--shapes: none of {', '.join(map(_text, table.shapes))}")
+    result = []
+    for shape in shapes:
+        for race, contenders in table.races(backend, shape, not options.peers):
+            print(f"{table.name}: {backend} {_text(shape)} {race}", file=sys.stderr)
+            rounds = 3 if options.quick else options.rounds
+            measure(contenders, rounds, TOLERANCES.get(backend, 1e-4))
+            found = rows(contenders, backend=backend, race=race, shape=_text(shape))
+            for row in found:
+                key = (backend, row["mode"], race, row["peer"])
+                row["quoted"] = key in table.limits
+                row["limit"] = table.limits.get(key)
+            result += found
+    return result
+
+
+def _in_a_child(backend: str, arguments: list[str]) -> list[dict[str, Any]] | None:
+    """The rows of one backend from a process of its own; None if that failed.
+
+    Keras fixes its backend at import, and the thread pools of NumPy, XLA and
+    OpenMP are sized when they load: both are settled before the process starts.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    threads = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS)
+    )
+    settled = {"KERAS_BACKEND": backend, "OMP_WAIT_POLICY": "PASSIVE"}
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "rows.json")
+        child = ["--backend", backend, "--child", str(out)]
+        done = subprocess.run(
+            [sys.executable, sys.argv[0], *arguments, *child],
+            env={**os.environ, **threads, **settled, **quiet},
+        )
+        return None if done.returncode else json.loads(out.read_text())
+
+
+def _installed(backend: str) -> bool:
+    # Keras's numpy backend computes its convolutions with JAX.
+    needed = "jax" if backend == "numpy" else backend
+    return importlib.util.find_spec(needed) is not None
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _facts(rounds: int) -> dict[str, Any]:
+    libraries = (
+        *("keras", "tensorflow", "jax", "torch", "openvino", "numpy", "scipy"),
+        *("scikit-image", "opencv-python-headless", "kornia"),
+    )
+    versions = {}
+    for name in libraries:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cpus": os.cpu_count(),
+        "threads": THREADS,
+        "rounds": rounds,
+        "versions": versions,
+    }
+
+
+def _print(title: str, found: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=190)
+    table = RichTable(title=title, caption="first s: compile + one run, ours / peer's")
+    for name in ("backend", "mode", "race", "shape", "layer"):
+        table.add_column(name)
+    for name in ("ms", "x copy", "peer", "ms", "x copy", "ours/peer", "quartiles"):
+        table.add_column(name, justify="left" if name == "peer" else "right")
+    table.add_column("target")
+    table.add_column("first s", justify="right")
+    for row in found:
+        ours = "ratio" in row
+        verdict = target(row["limit"])
+        if ours and verdict:
+            verdict += " [green]pass" if met(row) else " [red]miss"
+        table.add_row(
+            *(row["backend"], row["mode"] or "-", row["race"], row["shape"]),
+            row["layer"] or "-",
+            *(str(row.get(key, "")) for key in ("ms", "copies")),
+            row["peer"] + (f": {row['fastest']}" if "fastest" in row else ""),
+            *(str(row[key]) for key in ("peer_ms", "peer_copies")),
+            f"{row['ratio']:.2f}" if ours else "",
+            "-".join(f"{q:.2f}" for q in row.get("quartiles", ())),
+            verdict,
+            f"{row.get('first_s', '-')} / {row['peer_first_s']}",
+        )
+    console.print(table)

@@ -1,0 +1,178 @@
+"""Contenders timed side by side, and the ratios that come of it.
+
+Everything here is arithmetic: `_backends.py` knows the libraries and `_command.py`
+prints. A table (`edges.py`, `pools.py`, `learned.py`) says who competes and at what.
+"""
+
+import gc
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+THREADS = 2
+COPY = "copy"
+"""The contender every time is also divided by: `numpy.copyto` of the input."""
+
+
+class WrongValueError(Exception):
+    """A contender computes something else than what is being compared."""
+
+
+@dataclass
+class Contender:
+    """One way to do a job: a call without arguments that ends with the result there."""
+
+    name: str
+    call: Callable[[], Any]
+    error: Callable[[Any], float]
+    """The relative error of a result, from a truth no contender shares."""
+
+    mode: str | None = None
+    """None competes in every mode (a library without modes)."""
+
+    job: str | None = None
+    """None competes in every job."""
+
+    ours: bool = False
+    group: str | None = None
+    """Of the peers of one group, the fastest stands for all, under this name."""
+
+    times: list[float] = field(default_factory=list)
+    """Seconds a call, one entry a round."""
+
+    first: float = 0.0
+    """Seconds of the first call: tracing, compiling and one run."""
+
+
+def rotated(items: Sequence, turn: int) -> list:
+    """`items` begun at another one each turn, and backwards every other turn."""
+    start = turn % len(items)
+    order = [*items[start:], *items[:start]]
+    return order[::-1] if turn % 2 else order
+
+
+def measure(
+    contenders: list[Contender],
+    rounds: int,
+    tolerance: float = 1e-4,
+    least: float = 0.03,
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
+    """Fill in the times of the contenders, after checking what they compute.
+
+    A round times every contender once, in rotating order; each loops as many calls
+    as fill `least` seconds, with the garbage collector off.
+    """
+    for contender in contenders:
+        start = clock()
+        result = contender.call()
+        contender.first = clock() - start
+        error = contender.error(result)
+        if not error <= tolerance:
+            raise WrongValueError(
+                f"{contender.name} ({contender.mode}) is wrong by {error:.2g} of the "
+                f"largest true value; at most {tolerance:g} is accepted"
+            )
+        del result
+    counts = {id(c): _calls_that_fill(least, c, clock) for c in contenders}
+    for turn in range(rounds):
+        for contender in rotated(contenders, turn):
+            count = counts[id(contender)]
+            contender.times.append(_timed(contender, count, clock) / count)
+
+
+def _timed(contender: Contender, count: int, clock) -> float:
+    gc.collect()
+    gc.disable()
+    try:
+        start = clock()
+        for _ in range(count):
+            contender.call()
+        return clock() - start
+    finally:
+        gc.enable()
+
+
+def _calls_that_fill(least: float, contender: Contender, clock) -> int:
+    count = 1
+    _timed(contender, count, clock)  # warms up
+    while (taken := _timed(contender, count, clock)) < least / 4:
+        count *= 4
+    return math.ceil(count * least / taken)
+
+
+def rows(contenders: list[Contender], **facts: Any) -> list[dict[str, Any]]:
+    """One row for each of ours against each peer of its job and mode.
+
+    Without ours, one row for each peer alone.
+    """
+    (copy,) = (c for c in contenders if c.name == COPY)
+
+    def timing(contender: Contender, prefix: str = "") -> dict[str, float]:
+        return {
+            f"{prefix}ms": _figures(1e3 * np.median(contender.times)),
+            f"{prefix}copies": _figures(_quartiles(contender, copy)[1]),
+            f"{prefix}first_s": _figures(contender.first),
+        }
+
+    peers = [c for c in contenders if not c.ours and c is not copy]
+    table = []
+    for our in [c for c in contenders if c.ours]:
+        fastest: dict[str, Contender] = {}
+        for peer in peers:
+            if peer.mode in (None, our.mode) and peer.job in (None, our.job):
+                name = peer.group or peer.name
+                best = fastest.setdefault(name, peer)
+                if np.median(peer.times) < np.median(best.times):
+                    fastest[name] = peer
+        for name, peer in fastest.items():
+            low, middle, high = map(_figures, _quartiles(our, peer))
+            table.append(
+                {
+                    **facts,
+                    "mode": our.mode,
+                    "layer": our.name,
+                    **timing(our),
+                    "peer": name,
+                    **({"fastest": peer.name} if peer.group else {}),
+                    **timing(peer, "peer_"),
+                    "ratio": middle,
+                    "quartiles": [low, high],
+                }
+            )
+    return table or [
+        {
+            **facts,
+            "mode": peer.mode,
+            "layer": peer.job,
+            "peer": peer.name,
+            **timing(peer, "peer_"),
+        }
+        for peer in peers
+    ]
+
+
+def _quartiles(contender: Contender, peer: Contender) -> tuple[float, float, float]:
+    """First quartile, median and third quartile of the ratios, round by round."""
+    return tuple(np.quantile(np.divide(contender.times, peer.times), [0.25, 0.5, 0.75]))
+
+
+def _figures(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def met(row: dict[str, Any]) -> bool:
+    """Whether the ratio, to two decimals, lies within the row's limits."""
+    low, high = row["limit"]
+    return low <= round(row["ratio"], 2) <= high
+
+
+def target(limit: list[float] | None) -> str:
+    """The limits of a row in words."""
+    if not limit:
+        return ""
+    return f"{limit[0]}-{limit[1]}" if limit[0] else f"at most {limit[1]}"

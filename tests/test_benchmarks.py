@@ -1,0 +1,164 @@
+"""The arithmetic of the benchmarks, with contenders and a clock that are made up."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+
+import _harness as harness
+import render
+
+pytestmark = pytest.mark.once
+
+
+class Clock:
+    """A clock that contenders put forward."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.log = []
+
+    def __call__(self):
+        return self.now
+
+    def contender(self, name, seconds, error=0.0, **facts):
+        taken = iter(seconds)
+
+        def call():
+            self.log.append(name)
+            self.now += next(taken)
+
+        return harness.Contender(name, call, lambda _: error, **facts)
+
+
+def test_the_order_starts_elsewhere_each_round_and_turns_round():
+    orders = [harness.rotated("abc", turn) for turn in range(4)]
+    assert orders == [list("abc"), list("acb"), list("cab"), list("cba")]
+
+
+def test_times_are_seconds_a_call_and_the_first_call_stands_apart():
+    clock = Clock()
+    # The first call, the warm-up, one to see how many fill 1 s, then two rounds of 2.
+    contender = clock.contender("a", [9, 5, 0.5, 1, 2, 3, 4])
+    harness.measure([contender], rounds=2, least=1.0, clock=clock)
+    assert contender.first == 9
+    assert contender.times == [1.5, 3.5]
+
+
+def test_contenders_alternate_within_each_round():
+    clock = Clock()
+    contenders = [clock.contender(name, [1.0] * 9) for name in "ab"]
+    harness.measure(contenders, rounds=2, least=1.0, clock=clock)
+    assert clock.log[-4:] == ["a", "b", "a", "b"]
+
+
+@pytest.mark.parametrize("error", [0.1, float("nan")])
+def test_a_wrong_value_stops_before_any_timing(error):
+    clock = Clock()
+    contenders = [
+        clock.contender("right", [1.0] * 9),
+        clock.contender("wrong", [1.0] * 9, error, mode="jit"),
+    ]
+    with pytest.raises(harness.WrongValueError, match=r"wrong \(jit\)"):
+        harness.measure(contenders, rounds=2, clock=clock)
+    assert contenders[0].times == []
+
+
+def timed(name, times, **facts):
+    return harness.Contender(name, None, None, times=times, **facts)
+
+
+def test_a_ratio_is_the_median_of_paired_ratios_not_the_ratio_of_medians():
+    (row,) = harness.rows(
+        [
+            timed("copy", [1.0, 1.0, 1.0]),
+            timed("ours", [1.0, 4.0, 6.0], ours=True),
+            timed("peer", [2.0, 2.0, 12.0]),
+        ]
+    )
+    assert row["ratio"] == 0.5
+    assert row["quartiles"] == [0.5, 1.25]
+    assert row["ms"] == 4000
+    assert row["copies"] == 4
+
+
+def test_peers_count_in_their_own_mode_and_job_and_the_fastest_for_its_group():
+    table = harness.rows(
+        [
+            timed("copy", [1.0]),
+            timed("ours", [1.0], mode="jit", job="Sobel", ours=True),
+            timed("anywhere", [2.0]),
+            timed("eager only", [2.0], mode="eager"),
+            timed("other job", [2.0], job="Prewitt"),
+            timed("average", [5.0], mode="jit", group="pools"),
+            timed("max", [4.0], mode="jit", group="pools"),
+        ]
+    )
+    found = [(row["peer"], row["ratio"], row.get("fastest")) for row in table]
+    assert found == [("anywhere", 0.5, None), ("pools", 0.25, "max")]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "limit", "met"),
+    [
+        (0.604, [0, 0.6], True),
+        (0.606, [0, 0.6], False),
+        (0.96, [0.97, 1.03], False),
+        (1.03, [0.97, 1.03], True),
+    ],
+)
+def test_a_target_is_met_to_two_decimals(ratio, limit, met):
+    assert harness.met({"ratio": ratio, "limit": limit}) is met
+
+
+@pytest.fixture
+def figures(tmp_path):
+    row = {
+        **{"backend": "jax", "mode": "jit", "race": "forward", "layer": "Sobel"},
+        **{"peer": "OpenCV", "quoted": True, "limit": [0, 0.6]},
+    }
+    rows = [
+        {**row, "shape": "1x2x2x1", "ratio": 0.256},
+        {**row, "shape": "1x4x4x1", "ratio": 0.7},
+        {**row, "shape": "1x4x4x1", "ratio": 9.0, "peer": "SciPy", "quoted": False},
+    ]
+    facts = {"date": "2026-01-01", "cpus": 2, "threads": 2, "rounds": 9}
+    result = {"facts": {**facts, "versions": {"jax": "1.0"}}, "rows": rows}
+    (tmp_path / "edges.json").write_text(json.dumps(result))
+    return tmp_path
+
+
+def test_the_readme_table_has_a_column_a_shape_and_marks_what_missed(figures):
+    text = "a\n<!-- benchmark:edges -->stale<!-- /benchmark:edges -->\nb\n"
+    fresh = render.updated(text, figures)
+    line = "| jax, jit | forward | Sobel | OpenCV | at most 0.6 | 0.26 | **0.70** |"
+    assert line in fresh.splitlines()
+    assert "SciPy" not in fresh
+    assert "stale" not in fresh
+    assert render.updated(fresh, figures) == fresh
+
+
+def test_figures_without_a_place_in_the_readme_are_an_error(figures):
+    with pytest.raises(SystemExit, match="benchmark:edges"):
+        render.updated("no markers", figures)
+
+
+def test_check_fails_where_the_readme_differs_and_writes_nothing(
+    figures, tmp_path, monkeypatch
+):
+    readme = tmp_path / "README.md"
+    monkeypatch.setattr(render, "README", readme)
+    monkeypatch.setattr(render, "RESULTS", figures)
+    text = "<!-- benchmark:edges --><!-- /benchmark:edges -->"
+    readme.write_text(text)
+    assert render.main(["--check"]) == 1
+    assert readme.read_text() == text
+    assert render.main([]) == 0
+    assert render.main(["--check"]) == 0
+
+
+def test_the_readme_quotes_the_figures_that_are_kept():
+    assert render.main(["--check"]) == 0
