@@ -21,6 +21,7 @@ _SUBMODULES = (
     "layers",
     "models",
     "ops",
+    "photos",
     "plotting",
     "predict",
     "training",

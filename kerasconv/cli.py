@@ -250,6 +250,163 @@ def predict(
 
 
 @app.command()
+def edges(
+    image: Annotated[
+        Path | None,
+        typer.Argument(
+            help="An image file, grey or colour; none for the one in the package.",
+            metavar="IMAGE",
+        ),
+    ] = None,
+    operator: Annotated[
+        str, typer.Option(help="sobel or prewitt.", metavar="NAME")
+    ] = "sobel",
+    output: Annotated[
+        str, typer.Option(help="magnitude, x or y.", metavar="NAME")
+    ] = "magnitude",
+    border: Annotated[
+        str,
+        typer.Option(
+            help="What lies outside: symmetric, reflect, edge, wrap or constant.",
+            metavar="MODE",
+        ),
+    ] = "symmetric",
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a picture of the same size; else draw in the terminal.",
+            metavar="FILE",
+        ),
+    ] = None,
+    backend: Backend = None,
+) -> None:
+    """Find the edges of a photograph with a Sobel or Prewitt layer.
+
+    The derivative along x marks vertical edges, and along y horizontal ones. Colours
+    are worked on one by one.
+
+    \b
+    Examples:
+      kerasconv edges
+      kerasconv edges photo.jpg --save edges.png
+      kerasconv edges photo.jpg --operator prewitt --output x --save x.png
+    """  # noqa: D301
+    from kerasconv import images, photos
+
+    if save is not None:
+        photos.check_suffix(save)
+    photo = images.read_photo(_existing(image) or photos.example_photo())
+    _start(backend)
+    try:
+        found = photos.edges(photo, operator, output, border)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    pixels = photos.to_pixels(found, output)
+    if save is not None:
+        photos.write_photo(save, pixels)
+        print(f"{save}: {pixels.shape[1]}x{pixels.shape[0]} pixels")
+        return
+    from kerasconv import terminal
+
+    console = terminal.stdout()
+    print(terminal.draw_photo(abs(found).max(-1), console.width))
+
+
+@app.command()
+def features(
+    image: Annotated[
+        Path | None,
+        typer.Argument(
+            help="An image file; none for a digit in the package.", metavar="IMAGE"
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A model of the zoo, or the path of a .keras file.",
+            autocompletion=_complete_model,
+            metavar="NAME|PATH",
+        ),
+    ] = "mnist_cnn",
+    save: Annotated[
+        Path, typer.Option(help="Where the picture goes.", metavar="FILE")
+    ] = Path("features.png"),
+    backend: Backend = None,
+) -> None:
+    """Draw what every layer of a model makes of an image, as one picture.
+
+    \b
+    Examples:
+      kerasconv features
+      kerasconv features seven.jpg --model mnist_cnn --save maps.png
+    """  # noqa: D301
+    from kerasconv import plotting
+
+    plotting.check_suffix(save)
+    _existing(image)
+    _checked_model(model)
+    _start(backend)
+    from kerasconv.models import load_model
+    from kerasconv.predict import feature_maps
+
+    network = load_model(model)
+    picture = _picture_for(network, image)
+    maps = feature_maps(network, picture)
+    plotting.save_figure(plotting.plot_feature_maps({"image": picture, **maps}), save)
+    print(f"{save}: {len(maps)} layers of {model}")
+
+
+@app.command()
+def kernels(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An operator (sobel, prewitt, laplacian), a model or a .keras file.",
+            metavar="NAME",
+        ),
+    ],
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a model: which layer; else the first with a kernel.",
+            metavar="LAYER",
+        ),
+    ] = None,
+    channel: Annotated[
+        int,
+        typer.Option(help="Of a layer: which input channel.", min=0, metavar="N"),
+    ] = 0,
+    save: Annotated[
+        Path, typer.Option(help="Where the picture goes.", metavar="FILE")
+    ] = Path("kernels.png"),
+    backend: Backend = None,
+) -> None:
+    """Draw the kernels of an operator or of a layer of a model.
+
+    \b
+    Examples:
+      kerasconv kernels sobel
+      kerasconv kernels mnist_cnn --layer conv2d_1 --channel 5 --save k.png
+    """  # noqa: D301
+    from kerasconv import plotting
+
+    plotting.check_suffix(save)
+    operators = _operators()
+    if name in operators:
+        drawn = operators[name]
+        for title, kernel in drawn.items():
+            print(f"{title}:\n{kernel}")
+    else:
+        _checked_model(name, *operators)
+        _start(backend)
+        from kerasconv.models import load_model
+
+        drawn = _layer_kernels(load_model(name), name, layer, channel)
+    plotting.save_figure(plotting.plot_kernels(drawn), save)
+    print(f"{save}: {len(drawn)} kernels")
+
+
+@app.command()
 def summary(name: ModelName = "mnist_cnn", backend: Backend = None) -> None:
     """Print a model's layers, output shapes and parameters.
 
@@ -468,14 +625,82 @@ class _Images:
             yield str(path), image, None
 
 
-def _checked_model(name: str) -> "Card | None":
+def _checked_model(name: str, *others: str) -> "Card | None":
     """Refuse a wrong model name or file before Keras, which is slow, is imported."""
     from kerasconv.models import _archive, _card
 
     if _card.is_file_name(name):
         _archive.inspect(Path(name).expanduser())
         return None
-    return _card.find_card(name)
+    return _card.find_card(name, others)
+
+
+def _existing(path: Path | None) -> Path | None:
+    if path is not None and not path.exists():
+        raise UsageError(f"no such file or folder: {str(path)!r}")
+    return path
+
+
+def _operators() -> dict[str, dict[str, "np.ndarray"]]:
+    """The kernels of each operator by a title."""
+    from kerasconv import kernels
+
+    return {
+        "sobel": _by_direction("sobel", kernels.sobel()),
+        "prewitt": _by_direction("prewitt", kernels.prewitt()),
+        "laplacian": {"laplacian": kernels.laplacian()},
+    }
+
+
+def _by_direction(name: str, pair: "np.ndarray") -> dict[str, "np.ndarray"]:
+    return {
+        f"{name} along {axis}": kernel for axis, kernel in zip("yx", pair, strict=True)
+    }
+
+
+def _layer_kernels(
+    model: Any, name: str, layer: str | None, channel: int
+) -> dict[str, "np.ndarray"]:
+    """The kernels of a convolution for one input channel, by the filter's number."""
+    import numpy as np
+
+    convolutions = {
+        each.name: each.get_weights()[0]
+        for each in model.layers
+        if each.weights and 3 <= len(each.weights[0].shape) <= 5
+    }
+    if not convolutions or (layer is not None and layer not in convolutions):
+        known = ", ".join(convolutions) or "none"
+        raise UsageError(
+            f"{name} has no kernels to draw in {layer or 'any layer'}; its layers with "
+            f"kernels: {known}"
+        )
+    layer = layer or next(iter(convolutions))
+    kernel = convolutions[layer]
+    if channel >= kernel.shape[-2]:
+        raise UsageError(
+            f"--channel must be below {kernel.shape[-2]}, the input channels of "
+            f"{layer}, not {channel}"
+        )
+    filters = np.moveaxis(kernel[..., channel, :], -1, 0)
+    return {f"{layer} {i}": each for i, each in enumerate(filters)}
+
+
+def _picture_for(model: Any, path: Path | None) -> "np.ndarray":
+    """An image brought to what a network takes: a digit, or a photograph resized."""
+    from kerasconv import images, photos
+    from kerasconv.digits import load_digits
+
+    shape = tuple(model.inputs[0].shape[1:])
+    if path is None and shape == (images.FIELD, images.FIELD, 1):
+        return load_digits()[0][0]
+    if path is None:
+        raise UsageError(f"name an image: the model takes {shape}, not a digit")
+    if shape == (images.FIELD, images.FIELD, 1):
+        return images.prepare_digit(images.read_image(path))[..., None]
+    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
+        raise UsageError(f"the model takes {shape}, which is no image of known size")
+    return photos.resized(images.read_photo(path), shape)
 
 
 def _reader(model: str, batch_size: int) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 
 from kerasconv.errors import KerasconvError, UsageError
 
-__all__ = ["DATASETS", "Dataset", "digest", "load", "to_unit"]
+__all__ = ["DATASETS", "Dataset", "digest", "load"]
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,6 @@ def digest(images: np.ndarray, labels: np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def to_unit(pixels: np.ndarray) -> np.ndarray:
-    """Pixels 0..255 as the float32 in [0, 1] that the networks take: p / 255."""
-    return np.asarray(pixels, np.float32) / np.float32(255)
-
-
 def _default_dir() -> Path:
     return Path.home() / "tensorflow_datasets"
 
@@ -146,9 +141,7 @@ def _builder(dataset: Dataset, folder: Path, **options: Any) -> Any:
     logging.getLogger("absl").setLevel(logging.ERROR)
     import tensorflow_datasets as tfds
 
-    return tfds.builder(
-        f"{dataset.name}:{dataset.version}", data_dir=folder, **options
-    )
+    return tfds.builder(f"{dataset.name}:{dataset.version}", data_dir=folder, **options)
 
 
 def _download(dataset: Dataset, root: Path) -> Any:

@@ -10,7 +10,7 @@ import glob
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,15 +20,21 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kerasconv.errors import KerasconvError, UsageError
 
 __all__ = [
+    "MAX_PHOTO_PIXELS",
     "MAX_PIXELS",
     "BlankImageWarning",
     "find_images",
     "prepare_digit",
     "read_image",
+    "read_photo",
+    "to_unit",
 ]
 
 MAX_PIXELS = 10_000_000
 """Pixels that a picture of one digit may have."""
+
+MAX_PHOTO_PIXELS = 80_000_000
+"""Pixels that a photograph may have; Pillow itself warns at 89 million."""
 
 # MNIST's own figures: the field, the box, and the pixel the centre of mass lies on.
 FIELD, BOX, CENTRE = 28, 20, 14
@@ -57,8 +63,10 @@ def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.n
     Colour becomes luma, `0.299 R + 0.587 G + 0.114 B` (ITU-R BT.601, Pillow's `L`).
     Transparency becomes paper: ink of one colour drawn on transparency gets the
     paper it stands out from, white or black; a picture that has its own paper gets
-    more of it. Integers are divided by the largest value of their type; floats
-    outside [0, 1] are scaled by their own range, NaN counts as their median.
+    more of it. Unsigned integers are divided by the largest value of their type,
+    signed ones (Pillow's mode I) by the least of 255 and 65,535 that none exceeds;
+    other integers and floats outside [0, 1] are scaled by their own range, NaN counts
+    as their median.
 
     Args:
         path: a file in any format and mode that Pillow decodes.
@@ -76,6 +84,46 @@ def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.n
         >>> digit.shape
         (28, 28)
     """
+    return _read(path, max_pixels, _grey)
+
+
+def read_photo(
+    path: str | os.PathLike, *, max_pixels: int = MAX_PHOTO_PIXELS
+) -> np.ndarray:
+    """Reads a picture in its own colours: 0 is dark, 1 is light.
+
+    As `read_image`, but colours stay, as sRGB's three channels; a transparent ground
+    becomes white.
+
+    Args:
+        path: a file in any format and mode that Pillow decodes.
+        max_pixels: the most pixels accepted. Checked before anything is decoded.
+
+    Returns:
+        A float32 array of shape (height, width, 3), or (height, width, 1) of a picture
+        in grey; values in [0, 1].
+
+    Raises:
+        KerasconvError: the file is missing, not a picture, damaged or too large.
+
+    Example:
+        >>> read_photo("cat.jpg").shape
+        (300, 451, 3)
+    """
+    return _read(path, max_pixels, _colours)
+
+
+def to_unit(pixels: np.ndarray) -> np.ndarray:
+    """Pixels 0..255 as the float32 in [0, 1] that the networks take: p / 255."""
+    return np.asarray(pixels, np.float32) / np.float32(255)
+
+
+def _read(
+    path: str | os.PathLike,
+    max_pixels: int,
+    convert: Callable[[Image.Image], np.ndarray],
+) -> np.ndarray:
+    """What `convert` makes of a picture file; any failure is one line."""
     name = repr(os.fspath(path))  # a name may hold line breaks
     try:
         if not os.path.isfile(path):
@@ -93,9 +141,9 @@ def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.n
             if width * height > max_pixels:
                 raise KerasconvError(
                     f"{name} has {width} x {height} pixels, over the limit of "
-                    f"{max_pixels:,}: crop it to the digit or shrink it"
+                    f"{max_pixels:,}: crop or shrink it"
                 )
-            return _grey(image)
+            return convert(image)
     except KerasconvError:
         raise
     except PermissionError:
@@ -104,8 +152,7 @@ def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.n
         reason = "not a picture in a format that Pillow reads: convert it to PNG"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         reason = (
-            f"its pixels are far over the limit of {max_pixels:,}: crop it to the "
-            "digit or shrink it"
+            f"its pixels are far over the limit of {max_pixels:,}: crop or shrink it"
         )
     except Exception as error:  # a damaged file: Pillow's decoders raise many types
         detail = " ".join(str(error).split()) or type(error).__name__
@@ -175,7 +222,7 @@ def prepare_digit(image: np.ndarray | Image.Image) -> np.ndarray:
             )
             return np.zeros((FIELD, FIELD), np.float32)
         digit = _centred(_fitted(ink))
-    return digit / np.float32(255)
+    return to_unit(digit)
 
 
 def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
@@ -293,7 +340,7 @@ def _why_no_file(path: str | os.PathLike) -> str:
         return f"{name} is a folder, not a picture: name a file in it"
     if os.path.exists(path):
         return f"{name} is not a regular file: save the picture to a file first"
-    return f"no such file or folder: {name}"
+    return f"no such file or folder: {name}; check the path"
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -303,11 +350,30 @@ def _open(file: BinaryIO) -> Image.Image:
         return Image.open(file)
 
 
-def _grey(image: Image.Image) -> np.ndarray:
-    """The first frame as upright grey levels in [0, 1]."""
+def _upright(image: Image.Image) -> Image.Image:
+    """The first frame, decoded and turned as its EXIF orientation says."""
     image.load()
     with contextlib.suppress(Exception):  # a damaged EXIF block says nothing
         image = ImageOps.exif_transpose(image)
+    return image
+
+
+def _colours(image: Image.Image) -> np.ndarray:
+    """The first frame, upright: grey or red, green and blue in [0, 1]."""
+    image = _upright(image)
+    if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16"):
+        return _grey(image)[..., None]
+    if image.mode == "LAB":  # Pillow has no way from LAB to colours
+        return to_unit(np.asarray(image.getchannel("L")))[..., None]
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
+    return to_unit(np.asarray(image.convert("RGB")))
+
+
+def _grey(image: Image.Image) -> np.ndarray:
+    """The first frame as upright grey levels in [0, 1]."""
+    image = _upright(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)
         key = image.info.get("transparency")

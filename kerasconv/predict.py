@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasconv._keras import keras
-from kerasconv.data import to_unit
+from kerasconv.images import to_unit
 
 __all__ = ["Predictor", "feature_maps"]
 
@@ -150,14 +150,14 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
     image = np.asarray(image, np.float32)
     shape = tuple(model.inputs[0].shape[1:])
     if image.ndim != len(shape) or any(
-        size not in (None, given) for size, given in zip(shape, image.shape, strict=True)
+        wanted not in (None, size)
+        for wanted, size in zip(shape, image.shape, strict=True)
     ):
         raise ValueError(
             f"`image` must be of shape {shape}. Received: shape {image.shape}"
         )
-    layers = [
-        layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)
-    ]
+    inputs = keras.layers.InputLayer
+    layers = [layer for layer in model.layers if not isinstance(layer, inputs)]
     probe = keras.Model(model.inputs, [layer.output for layer in layers])
     outputs = probe.predict(image[None], verbose=0)
     return {

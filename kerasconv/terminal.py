@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -46,6 +47,23 @@ def draw(image: np.ndarray, *, encoding: str | None = None) -> str:
         shades = (cells.mean((2, 3)) * (len(_SHADES) - 0.01) * 1.2).astype(int)
         rows = [[_SHADES[min(s, len(_SHADES) - 1)] for s in row] for row in shades]
     return "\n".join("".join(row) for row in rows)
+
+
+def draw_photo(values: np.ndarray, columns: int) -> str:
+    """A grey picture of any size as text that is at most so many columns wide.
+
+    Args:
+        values: Not negative, shape (height, width); only their proportions count.
+        columns: Characters a line.
+    """
+    height, width = values.shape
+    scale = min(1.0, 2 * columns / width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = Image.fromarray(np.asarray(values, np.float32))
+    small = np.asarray(image.resize(size, Image.Resampling.BOX))
+    # A few strongest edges must not leave all others dark.
+    strong = float(np.quantile(small, 0.97)) or 1.0
+    return draw(np.minimum(small / strong, 1))
 
 
 def prints(text: str, encoding: str | None = None) -> bool:

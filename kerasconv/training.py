@@ -20,6 +20,7 @@ import tomli_w
 from kerasconv import data, digits, files, parity
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.images import to_unit
 from kerasconv.models import _card, _readme
 from kerasconv.predict import Predictor
 
@@ -103,9 +104,7 @@ def train(
         raise KerasconvError(
             f"Keras cannot train on {backend}; use --backend tensorflow, jax or torch"
         )
-    images, labels = data.load(
-        recipe.dataset, "train", data_dir, download=download
-    )
+    images, labels = data.load(recipe.dataset, "train", data_dir, download=download)
     images, labels = images[:limit], labels[:limit]
     held_out = int(len(images) * recipe.validation_share)
     kept = len(images) - held_out
@@ -113,7 +112,7 @@ def train(
     model, arguments = _fit_model(recipe, seed)
     batches = math.ceil(kept / recipe.batch_size)
     timer = _Timer(epochs * batches, progress)
-    x, y = data.to_unit(images), labels
+    x, y = to_unit(images), labels
     history = model.fit(
         x[:kept],
         y[:kept],
@@ -185,7 +184,7 @@ def train(
     }
     card_path = weights_path.with_suffix(".toml")
     files.write_text(card_path, tomli_w.dumps(facts))
-    files.write_text(folder / "README.md", _readme.render(folder))
+    _readme.write(folder)
     return _card.read_card(card_path)
 
 
@@ -255,9 +254,7 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
     """
     share = successes / trials
     middle = share + z * z / (2 * trials)
-    spread = z * math.sqrt(
-        share * (1 - share) / trials + z * z / (4 * trials * trials)
-    )
+    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
     return (middle - spread) / scale, (middle + spread) / scale
 

@@ -75,10 +75,7 @@ def pytest_report_header(config):
 
 def pytest_runtest_logreport(report):
     node = getattr(report, "node", None)
-    if node is not None:
-        name = node.gateway.spec.env["KERAS_BACKEND"]
-    else:
-        name = _here
+    name = node.gateway.spec.env["KERAS_BACKEND"] if node else _here
     if report.when == "call" or report.outcome != "passed":
         _results.setdefault(name, Counter())[report.outcome] += 1
 

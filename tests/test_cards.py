@@ -7,9 +7,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from kerasconv import backends, data, digits, parity, training
+from kerasconv import backends, digits, parity, training
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
+from kerasconv.images import to_unit
 from kerasconv.models import _card, _readme, cards, find_card, load_model
 
 ALL = sorted(cards())
@@ -106,7 +107,7 @@ def test_the_bundled_digits_are_those_of_the_test_set(mnist_test):
     images, labels = mnist_test
     chosen = digits.select(images, labels)
     bundled, truth = digits.load_digits()
-    np.testing.assert_array_equal(data.to_unit(chosen["images"]), bundled)
+    np.testing.assert_array_equal(to_unit(chosen["images"]), bundled)
     np.testing.assert_array_equal(chosen["labels"], truth)
 
 

@@ -363,7 +363,18 @@ class TestOtherCommands:
         assert run().status == 0
 
     @pytest.mark.parametrize(
-        "command", ["predict", "summary", "list", "evaluate", "train", "backends"]
+        "command",
+        [
+            "predict",
+            "edges",
+            "features",
+            "kernels",
+            "summary",
+            "list",
+            "evaluate",
+            "train",
+            "backends",
+        ],
     )
     def test_every_command_has_help_with_examples(self, run, command):
         ended = run(command, "--help")
@@ -478,3 +489,91 @@ class TestDrawing:
             console = Console(width=width, file=io.StringIO())
             console.print(terminal.side_by_side(["n", "v"], rows, console))
             assert len(console.file.getvalue().splitlines()) == lines
+
+
+class TestEdges:
+    def test_a_picture_of_the_same_size_is_saved(self, run, tmp_path):
+        save = tmp_path / "e.png"
+        ended = run("edges", "--save", save)
+        assert ended.status == 0
+        assert "451x300" in ended.out
+        pixels = np.asarray(Image.open(save))
+        assert pixels.shape == (300, 451, 3)
+        assert pixels.max() == 255
+        assert pixels.min() == 0
+
+    def test_a_grey_picture_stays_grey_and_flat_ground_is_128_along_x(
+        self, run, tmp_path
+    ):
+        Image.new("L", (30, 20), 77).save(tmp_path / "flat.png")
+        save = tmp_path / "x.png"
+        run("edges", tmp_path / "flat.png", "--output", "x", "--save", save)
+        image = Image.open(save)
+        assert image.mode == "L"
+        assert image.size == (30, 20)
+        assert set(np.asarray(image).ravel()) == {128}
+
+    def test_without_save_it_is_drawn_in_the_terminal(self, run, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        ended = run("edges", "--operator", "prewitt", "--border", "reflect")
+        assert ended.status == 0
+        assert len(ended.out.splitlines()) > 20
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("--operator", "canny"), ("--output", "z"), ("--border", "mirror"),
+         ("--save", "edges.docx")],
+    )  # fmt: skip
+    def test_unknown_names_are_refused(self, run, option, value):
+        ended = run("edges", option, value)
+        assert ended.status == 2
+        assert ended.is_one_line(repr(value))
+
+    def test_a_file_that_is_missing_or_no_picture_is_named(self, run, tmp_path):
+        assert run("edges", "none.jpg").status == 2
+        (tmp_path / "text.png").write_text("")
+        ended = run("edges", tmp_path / "text.png")
+        assert ended.status == 1
+        assert ended.is_one_line("text.png")
+
+
+class TestFeaturesAndKernels:
+    def test_features_draw_every_layer_of_a_digit(self, run, scans, tmp_path):
+        save = tmp_path / "maps.png"
+        ended = run("features", scans / "0-0.png", "--save", save)
+        assert ended.status == 0
+        assert "7 layers" in ended.out
+        assert min(Image.open(save).size) > 400
+
+    def test_kernels_of_a_layer_are_drawn(self, run, tmp_path):
+        save = tmp_path / "k.png"
+        ended = run("kernels", "mnist_cnn", "--layer", "conv2d_1", "--save", save)
+        assert "64 kernels" in ended.out
+        assert save.exists()
+
+    @pytest.mark.once
+    def test_kernels_of_an_operator_are_printed_and_drawn(self, run, tmp_path):
+        save = tmp_path / "k.svg"
+        ended = run("kernels", "sobel", "--save", save)
+        assert "[-2.  0.  2.]" in ended.out
+        assert save.read_text().lstrip().startswith("<?xml")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["kernels", "sobl"], ["did you mean sobel"]),
+            (["kernels", "mnist_cnn", "--layer", "c"], ["conv2d, conv2d_1"]),
+            (["kernels", "mnist_cnn", "--channel", "1"], ["--channel", "below 1"]),
+            (["kernels", "sobel", "--save", "k.docx"], ["k.docx"]),
+            (["features", "none.png"], ["none.png"]),
+            (["features", "--save", "maps"], ["maps"]),
+            (["features", "--model", "mnist_cmn"], ["did you mean mnist_cnn"]),
+        ],
+    )
+    def test_bad_input_is_one_line(self, run, tmp_path, monkeypatch, arguments, words):
+        monkeypatch.chdir(tmp_path)
+        ended = run(*arguments)
+        assert ended.status == 2
+        assert ended.is_one_line(*words)
+        assert os.listdir(tmp_path) == []

@@ -171,6 +171,16 @@ def test_a_small_digit_in_the_middle_of_the_field_is_no_mnist_digit():
     assert box(prepare_digit(small)) == (20, 14)
 
 
+@pytest.mark.parametrize("side", [18, 21])
+def test_a_centred_digit_of_another_size_is_scaled(side):
+    ink = np.zeros((28, 28), np.uint8)
+    start = 14 - side // 2
+    ink[start : start + side, 11:17] = 255
+    ink[start + 3 : start + side - 3, 13:15] = 0
+    assert max(box(prepare_digit(ink))) == 20
+
+
+@pytest.mark.filterwarnings("ignore::kerasconv.images.BlankImageWarning")
 @settings(max_examples=150, deadline=None)
 @given(
     hnp.arrays(
@@ -181,16 +191,33 @@ def test_a_small_digit_in_the_middle_of_the_field_is_no_mnist_digit():
     )
 )
 def test_every_picture_is_answered_and_preparing_twice_changes_nothing(picture):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", BlankImageWarning)
-        once = prepare_digit(picture)
-        assert once.shape == (28, 28)
-        assert once.dtype == np.float32
-        assert np.isfinite(once).all()
-        assert once.min() >= 0
-        assert once.max() in (0, 1)
-        np.testing.assert_array_equal(prepare_digit(once), once)
-        np.testing.assert_array_equal(prepare_digit(255 - picture), once)
+    once = prepare_digit(picture)
+    assert once.shape == (28, 28)
+    assert once.dtype == np.float32
+    assert np.isfinite(once).all()
+    assert once.min() >= 0
+    assert once.max() in (0, 1)
+    np.testing.assert_array_equal(prepare_digit(once), once)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_digit_on_a_page_and_its_negative_give_the_same_digit(digits, data):
+    ink = digits[data.draw(st.integers(0, len(digits) - 1))] / 255
+    scale = data.draw(st.integers(1, 6))
+    margin = data.draw(st.tuples(*[st.integers(0, 40)] * 4))
+    contrast = data.draw(st.floats(0.3, 1))
+    paper = data.draw(st.floats(contrast, 1))
+    picture = on_paper(
+        np.kron(ink, np.ones((scale, scale))),
+        (margin[:2], margin[2:]),
+        paper,
+        paper - contrast,
+    )
+    once = prepare_digit(picture)
+    check_published(once)
+    same_digit(prepare_digit(255 - picture), once, tolerance=0.001)
+    same_digit(once, ink, tolerance=0.06)
 
 
 # Pictures that are not clean ------------------------------------------------------

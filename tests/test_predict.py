@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from kerasconv import data
 from kerasconv._keras import keras
+from kerasconv.images import to_unit
 from kerasconv.models import mnist_cnn
 from kerasconv.predict import Predictor
 
@@ -56,7 +56,7 @@ def test_rows_are_probabilities(predictor, digits):
 def test_uint8_pixels_are_divided_by_255(predictor, digits):
     pixels = np.rint(digits[0] * 255).astype(np.uint8)
     np.testing.assert_allclose(predictor(pixels), predictor(digits[0]), atol=1e-6)
-    np.testing.assert_array_equal(data.to_unit(pixels), digits[0])
+    np.testing.assert_array_equal(to_unit(pixels), digits[0])
 
 
 def test_float64_and_strided_images_are_taken(predictor, digits):

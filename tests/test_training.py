@@ -69,7 +69,7 @@ def weights(card):
 @trains
 def test_it_learns_and_writes_weights_card_and_readme(run):
     names = sorted(os.listdir(run.folder))
-    assert names == ["README.md", "mnist.keras", "mnist.toml"]
+    assert names == ["README.md", "digits.png", "mnist.keras", "mnist.toml"]
     facts = run.card.facts
     assert facts["test"]["accuracy"] > 0.5
     assert facts == tomllib.loads((run.folder / "mnist.toml").read_text())

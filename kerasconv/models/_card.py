@@ -8,6 +8,7 @@ import difflib
 import hashlib
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -97,11 +98,12 @@ def cards() -> dict[str, Card]:
     return {card.name: card for card in found}
 
 
-def find_card(name: str) -> Card:
+def find_card(name: str, others: Sequence[str] = ()) -> Card:
     """The card of a model of the zoo.
 
     Args:
         name: "architecture/weights", or "architecture" for its default weights.
+        others: What else the name might have been meant for, for the message.
 
     Raises:
         UsageError: no such model; the message names the nearest.
@@ -110,7 +112,7 @@ def find_card(name: str) -> Card:
     full = f"{name}/{ARCHITECTURES[name]}" if name in ARCHITECTURES else name
     if full in known:
         return known[full]
-    names = [*ARCHITECTURES, *known]
+    names = [*others, *ARCHITECTURES, *known]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
     raise UsageError(f"unknown model {name!r}; {hint}")

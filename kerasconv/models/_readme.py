@@ -1,11 +1,17 @@
-"""The model card for people, rendered from the facts of the cards."""
+"""The model card for people, rendered from the facts of the cards.
+
+`python -m kerasconv.models._readme models/mnist_cnn` writes it anew, with its picture.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from kerasconv.models._card import Card, read_card
+from kerasconv import files
+from kerasconv.models._card import Card, load_model, read_card
+
+_PICTURE = "digits.png"
 
 _ABOUT = {
     "mnist_cnn": (
@@ -21,6 +27,24 @@ _ABOUT = {
 }
 
 
+def write(folder: Path) -> None:
+    """Write the README of one architecture and the picture in it."""
+    from kerasconv import plotting
+    from kerasconv.digits import load_digits
+    from kerasconv.predict import Predictor
+
+    card = read_card(next(iter(sorted(folder.glob("*.toml")))))
+    images, labels = load_digits()
+    answers = Predictor(load_model(card.path))(images).argmax(1)
+    captions = [
+        str(answer) if answer == label else f"{answer}, not {label}"
+        for answer, label in zip(answers, labels, strict=True)
+    ]
+    figure = plotting.plot_digits(images, captions, columns=16)
+    plotting.save_figure(figure, folder / _PICTURE, dpi=100)
+    files.write_text(folder / "README.md", render(folder))
+
+
 def render(folder: Path) -> str:
     """The README of one architecture, from all cards in its folder."""
     found = [read_card(path) for path in sorted(folder.glob("*.toml"))]
@@ -31,6 +55,8 @@ def render(folder: Path) -> str:
         "Written by the training recipe from the cards (`*.toml`) in this folder; "
         "change those by training, not this page by hand.",
         about,
+        f"![The handwritten digits in the package, each with what "
+        f"{found[0].name} reads and, where that is wrong, what it is]({_PICTURE})",
         "## Use",
         "```python\n"
         "from kerasconv.models import load_model\n\n"
@@ -108,3 +134,9 @@ def _sections(card: Card) -> list[str]:
 def _table(rows: dict[str, Any]) -> str:
     lines = ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(write)

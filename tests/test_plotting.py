@@ -1,0 +1,362 @@
+"""A picture shows what it was given, legibly, and is written whole or not at all."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from kerasconv import plotting
+from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.plotting import (
+    plot_confusion_matrix,
+    plot_digits,
+    plot_feature_maps,
+    plot_history,
+    plot_kernels,
+    save_figure,
+)
+
+pytestmark = pytest.mark.once
+
+RNG = np.random.default_rng(0)
+SOBEL = np.outer([1, 2, 1], [-1, 0, 1])
+LAYERS = {
+    "conv": RNG.random((26, 26, 32)),
+    "pool": RNG.random((5, 5, 20)),
+    "signed": RNG.normal(size=(6, 7, 3)),
+    "sequence": RNG.random((30, 4)),
+    "volume": RNG.random((3, 5, 6, 2)),
+    "flat": RNG.random(200),
+    "dense": RNG.normal(size=10),
+}
+HISTORY = {"loss": [3, 2, 1], "val_loss": [3, 2.5, 2], "accuracy": [0.1, 0.2, 0.3]}
+
+FIGURES = {
+    "weights": lambda: plot_kernels(RNG.normal(size=(6, 3, 3)) / 10),
+    "long names": lambda: plot_confusion_matrix(np.eye(12), ["a long name"] * 12),
+    "kernels": lambda: plot_kernels(
+        {"d": [-1, 1], "s": SOBEL, "v": np.ones((2, 3, 4))}
+    ),
+    "many kernels": lambda: plot_kernels(RNG.normal(size=(33, 3, 3))),
+    "large kernels": lambda: plot_kernels(RNG.normal(size=(3, 21, 21))),
+    "feature maps": lambda: plot_feature_maps(LAYERS),
+    "confusion matrix": lambda: plot_confusion_matrix(RNG.integers(0, 2000, (10, 10))),
+    "names": lambda: plot_confusion_matrix(np.eye(3), ["aeroplane", "ship", "cat"]),
+    "digits": lambda: plot_digits(RNG.random((13, 28, 28)), ["7 (99.9 %)\nno 3"] * 13),
+    "history": lambda: plot_history(HISTORY),
+}
+
+
+def panels(figure):
+    """The axes that are not a colour bar's."""
+    return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+
+
+def bars(figure):
+    return [ax for ax in figure.axes if ax.get_label() == "<colorbar>"]
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_text_neither_overlaps_nor_leaves_the_picture(kind):
+    figure = FIGURES[kind]()
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for ax in figure.axes:
+        labels = [*ax.texts, ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label]
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = zip(
+                axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True
+            )
+            labels += [label for place, label in ticks if low <= place <= high]
+        boxes = [
+            text.get_window_extent()
+            for text in labels
+            if text.get_text() and text.get_visible()
+        ]
+        for i, box in enumerate(boxes):
+            assert box.x0 >= page.x0 - 1
+            assert box.x1 <= page.x1 + 1
+            assert box.y0 >= page.y0 - 1
+            assert box.y1 <= page.y1 + 1
+            for other in boxes[:i]:
+                overlap = min(box.x1, other.x1) - max(box.x0, other.x0)
+                above = min(box.y1, other.y1) - max(box.y0, other.y0)
+                assert overlap <= 1 or above <= 1
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_every_picture_is_drawn_without_pyplot_and_fits_a_page_across(kind, tmp_path):
+    figure = FIGURES[kind]()
+    assert type(figure) is Figure
+    assert figure.get_figwidth() <= 9.5
+    save_figure(figure, tmp_path / "figure.png")
+    with Image.open(tmp_path / "figure.png") as image:
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.std() > 5
+
+
+def test_pyplot_is_not_imported():
+    code = (
+        "import sys; from kerasconv import plotting; "
+        "late = 'matplotlib' not in sys.modules; "
+        "plotting.plot_kernels([[1, 2]]); "
+        "sys.exit(not late or 'matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# Kernels --------------------------------------------------------------------------
+
+
+def test_kernels_share_limits_that_are_symmetric():
+    figure = plot_kernels({"small": [[0.5, 0]], "large": [[-3.0, 1]]})
+    assert len(panels(figure)) == 2
+    for ax in panels(figure):
+        assert ax.images[0].get_clim() == (-3, 3)
+    assert len(bars(figure)) == 1
+    assert [ax.get_title() for ax in panels(figure)] == ["small", "large"]
+
+
+def test_zero_is_the_middle_of_the_scale_and_the_signs_differ():
+    image = panels(plot_kernels([[-1, 0, 1]]))[0].images[0]
+    blue, white, red = image.cmap(image.norm([-1.0, 0, 1]))[:, :3]
+    assert white.min() > 0.95
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
+
+
+def test_few_weights_are_written_in_and_many_are_not():
+    ax = panels(plot_kernels([SOBEL / 8]))[0]
+    assert texts(ax)[:3] == ["−0.125", "0", "0.125"]
+    assert texts(panels(plot_kernels([SOBEL]))[0])[3:6] == ["−2", "0", "2"]
+    assert not texts(panels(plot_kernels(RNG.normal(size=(40, 3, 3))))[0])
+    assert not texts(panels(plot_kernels([np.ones((30, 30))]))[0])
+
+
+def test_the_slices_of_a_volume_stand_side_by_side():
+    kernel = np.arange(12.0).reshape(2, 2, 3)
+    picture = panels(plot_kernels([kernel]))[0].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(picture[:, :3], kernel[0])
+    assert np.isnan(picture[:, 3]).all()
+    np.testing.assert_array_equal(picture[:, 4:], kernel[1])
+
+
+def test_kernels_of_zeros_have_a_scale():
+    low, high = panels(plot_kernels([np.zeros((3, 3))]))[0].images[0].get_clim()
+    assert low == -high < 0
+
+
+def test_columns_are_kept():
+    figure = plot_kernels([SOBEL] * 5, columns=2)
+    assert panels(figure)[0].get_gridspec().get_geometry() == (3, 2)
+    assert len(panels(figure)) == 5
+    with pytest.raises(ValueError, match="`columns` must be positive"):
+        plot_kernels([SOBEL], columns=0)
+
+
+@pytest.mark.parametrize("kernels", [[], {}, [3.0], [np.ones((1,) * 4)], [[]]])
+def test_what_is_no_kernel_is_refused(kernels):
+    with pytest.raises(ValueError, match=r"`kernels` must not be empty|one to three"):
+        plot_kernels(kernels)
+
+
+# Feature maps ---------------------------------------------------------------------
+
+
+def test_each_layer_has_a_panel_with_its_name_and_shape():
+    figure = plot_feature_maps(LAYERS)
+    titles = [ax.get_title("left") for ax in panels(figure)]
+    assert titles[0] == "conv   26 × 26 × 32"
+    assert [title.split()[0] for title in titles] == list(LAYERS)
+    assert len(bars(figure)) == 5  # vectors have an axis instead
+
+
+def test_every_map_is_there_whole_and_in_order():
+    maps = np.arange(2 * 28 * 28 * 20.0).reshape(2 * 28, 28, 20)[:28]
+    picture = panels(plot_feature_maps({"x": maps}))[0].images[0].get_array()
+    picture = picture.filled(np.nan)
+    for channel in range(20):
+        row, column = divmod(channel, 16)
+        tile = picture[30 * row : 30 * row + 28, 30 * column : 30 * column + 28]
+        np.testing.assert_array_equal(tile, maps[..., channel])
+    assert np.isnan(picture[28:30]).all()
+    assert np.isnan(picture[30:, 4 * 30 :]).all()
+
+
+def test_small_maps_are_enlarged_evenly():
+    maps = RNG.random((2, 2, 1))
+    picture = panels(plot_feature_maps({"x": maps}))[0].images[0].get_array()
+    np.testing.assert_array_equal(picture, np.kron(maps[..., 0], np.ones((14, 14))))
+
+
+def test_a_volume_has_a_row_of_slices_for_each_channel():
+    maps = RNG.random((3, 28, 28, 2))
+    picture = panels(plot_feature_maps({"x": maps}))[0].images[0].get_array()
+    np.testing.assert_array_equal(picture[30:58, 60:88], maps[2, :, :, 1])
+
+
+def test_a_layer_has_one_scale_of_its_own():
+    figure = plot_feature_maps(
+        {"a": 5 * np.eye(4)[..., None], "b": -np.eye(3)[:, None]}
+    )
+    assert [ax.images[0].get_clim() for ax in panels(figure)] == [(0, 5), (-1, 1)]
+
+
+def test_a_vector_is_drawn_as_bars():
+    values = RNG.normal(size=10)
+    ax = panels(plot_feature_maps({"dense": values}))[0]
+    assert [bar.get_height() for bar in ax.patches] == pytest.approx(list(values))
+
+
+@pytest.mark.parametrize(
+    "layers", [{}, {"x": 1.0}, {"x": np.ones((1,) * 5)}, {"x": np.ones((0, 3))}]
+)
+def test_what_is_no_feature_map_is_refused(layers):
+    with pytest.raises(ValueError, match=r"must not be empty|one to four axes"):
+        plot_feature_maps(layers)
+
+
+# Confusion matrix, digits, curves -------------------------------------------------
+
+
+def test_a_confusion_matrix_shows_its_counts_where_they_are():
+    matrix = np.array([[900, 100], [0, 2000]])
+    ax = panels(plot_confusion_matrix(matrix, ["cat", "dog"]))[0]
+    shown = {(int(t._y), int(t._x)): t.get_text() for t in ax.texts}
+    assert shown == {(0, 0): "900", (0, 1): "100", (1, 1): "2,000"}
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["cat", "dog"]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("true class", "predicted class")
+    assert ax.get_title() == "100 of 3,000 wrong, accuracy 96.67 %"
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.9, 0.1], [0, 1]])
+
+
+def test_a_class_that_never_occurs_has_no_share():
+    ax = panels(plot_confusion_matrix(np.zeros((3, 3), int)))[0]
+    assert not ax.images[0].get_array().any()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "names", "message"),
+    [
+        (np.ones((2, 3)), None, "`matrix` must be square"),
+        (np.ones(3), None, "`matrix` must be square"),
+        (-np.eye(2), None, "counts"),
+        (np.eye(2), ["a"], "`class_names` must name all 2"),
+    ],
+)
+def test_what_is_no_confusion_matrix_is_refused(matrix, names, message):
+    with pytest.raises(ValueError, match=message):
+        plot_confusion_matrix(matrix, names)
+
+
+@pytest.mark.parametrize(
+    ("images", "top"),
+    [(RNG.random((3, 8, 8, 1)), 1), (np.zeros((3, 8, 8), np.uint8), 255)],
+)
+def test_digits_share_a_scale_and_have_their_captions(images, top):
+    axes = panels(plot_digits(images, "abc"))
+    assert [ax.get_xlabel() for ax in axes] == ["a", "b", "c"]
+    for ax, image in zip(axes, images, strict=True):
+        assert ax.images[0].get_clim() == (0, top)
+        np.testing.assert_array_equal(ax.images[0].get_array(), image.reshape(8, 8))
+
+
+def test_digits_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="`images` must have the shape"):
+        plot_digits(np.zeros((28, 28)))
+    with pytest.raises(ValueError, match="`captions` must be one for each of the 2"):
+        plot_digits(np.zeros((2, 28, 28)), ["one"])
+
+
+@pytest.mark.parametrize("wrap", [dict, lambda h: SimpleNamespace(history=h)])
+def test_each_quantity_has_a_panel_with_its_curves(wrap):
+    axes = panels(plot_history(wrap(HISTORY)))
+    assert [ax.get_title() for ax in axes] == ["loss", "accuracy"]
+    training, validation = axes[0].lines
+    np.testing.assert_array_equal(training.get_xydata(), [[1, 3], [2, 2], [3, 1]])
+    np.testing.assert_array_equal(validation.get_ydata(), HISTORY["val_loss"])
+    assert training.get_linestyle() != validation.get_linestyle()
+    assert len(axes[1].lines) == 1
+
+
+def test_one_epoch_is_drawn():
+    figure = plot_history({"loss": [1.0]})
+    figure.draw_without_rendering()
+    assert panels(figure)[0].lines[0].get_marker() == "o"
+
+
+@pytest.mark.parametrize("history", [{}, {"loss": []}])
+def test_an_empty_history_is_refused(history):
+    with pytest.raises(ValueError, match="`history` must not be empty"):
+        plot_history(history)
+
+
+# Files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", plotting._SUFFIXES)
+def test_every_format_is_written(tmp_path, suffix):
+    path = tmp_path / f"figure{suffix}"
+    save_figure(plot_kernels([SOBEL]), path)
+    assert path.stat().st_size > 500
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_an_extension_is_read_in_either_case(tmp_path):
+    save_figure(plot_kernels([SOBEL]), tmp_path / "FIGURE.PNG")
+    with Image.open(tmp_path / "FIGURE.PNG") as image:
+        assert image.format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["figure", "figure.txt", "figure.png.zip"])
+def test_an_unknown_extension_is_one_line(tmp_path, name):
+    with pytest.raises(
+        UsageError, match=r"cannot tell the format of .*\.png"
+    ) as caught:
+        save_figure(plot_kernels([SOBEL]), tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KerasconvError, match="cannot be written") as caught:
+        save_figure(plot_kernels([SOBEL]), tmp_path / "file" / "figure.png")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failure_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "figure.png"
+    path.write_text("old")
+    figure = plot_kernels([SOBEL])
+
+    def fail(beside, **_):
+        beside.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(figure, "savefig", fail)
+    with pytest.raises(KerasconvError, match="No space left"):
+        save_figure(figure, path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["figure.png"]
+
+
+def test_threads_draw_and_write_at_the_same_time(tmp_path):
+    def work(i):
+        save_figure(plot_kernels([SOBEL * (i + 1)]), tmp_path / f"{i}.png")
+        with Image.open(tmp_path / f"{i}.png") as image:
+            return image.size
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(work, range(8)))) == 1
