@@ -90,6 +90,8 @@ def _complete_model(incomplete: str) -> list[str]:
 def _start(backend: str | None) -> str:
     """Settle the backend and import Keras, with the command's own errors only."""
     name = backends.activate(backend)
+    # TensorFlow reports a missing GPU as an error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _hushed():
         importlib.import_module("kerasconv._keras")
     return name

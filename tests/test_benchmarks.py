@@ -114,6 +114,9 @@ def test_a_target_is_met_to_two_decimals(ratio, limit, met):
     assert harness.met({"ratio": ratio, "limit": limit}) is met
 
 
+ZOO = "<!-- zoo --><!-- /zoo -->"
+
+
 @pytest.fixture
 def figures(tmp_path):
     row = {
@@ -121,8 +124,8 @@ def figures(tmp_path):
         **{"peer": "OpenCV", "quoted": True, "limit": [0, 0.6]},
     }
     rows = [
-        {**row, "shape": "1x2x2x1", "ratio": 0.256},
-        {**row, "shape": "1x4x4x1", "ratio": 0.7},
+        {**row, "shape": "1x2x2x1", "ratio": 0.256, "ms": 1.5},
+        {**row, "shape": "1x4x4x1", "ratio": 0.7, "ms": 20.0},
         {**row, "shape": "1x4x4x1", "ratio": 9.0, "peer": "SciPy", "quoted": False},
     ]
     facts = {"date": "2026-01-01", "cpus": 2, "threads": 2, "rounds": 9}
@@ -132,9 +135,10 @@ def figures(tmp_path):
 
 
 def test_the_readme_table_has_a_column_a_shape_and_marks_what_missed(figures):
-    text = "a\n<!-- benchmark:edges -->stale<!-- /benchmark:edges -->\nb\n"
+    text = f"a\n<!-- benchmark:edges -->stale<!-- /benchmark:edges -->\n{ZOO}"
     fresh = render.updated(text, figures)
-    line = "| jax, jit | forward | Sobel | OpenCV | at most 0.6 | 0.26 | **0.70** |"
+    cells = "0.26 (1.5 ms) | **0.70** (20 ms) |"
+    line = f"| jax, jit | forward | Sobel | OpenCV | at most 0.6 | {cells}"
     assert line in fresh.splitlines()
     assert "SciPy" not in fresh
     assert "stale" not in fresh
@@ -143,7 +147,7 @@ def test_the_readme_table_has_a_column_a_shape_and_marks_what_missed(figures):
 
 def test_figures_without_a_place_in_the_readme_are_an_error(figures):
     with pytest.raises(SystemExit, match="benchmark:edges"):
-        render.updated("no markers", figures)
+        render.updated(ZOO, figures)
 
 
 def test_check_fails_where_the_readme_differs_and_writes_nothing(
@@ -152,7 +156,7 @@ def test_check_fails_where_the_readme_differs_and_writes_nothing(
     readme = tmp_path / "README.md"
     monkeypatch.setattr(render, "README", readme)
     monkeypatch.setattr(render, "RESULTS", figures)
-    text = "<!-- benchmark:edges --><!-- /benchmark:edges -->"
+    text = f"<!-- benchmark:edges --><!-- /benchmark:edges -->{ZOO}"
     readme.write_text(text)
     assert render.main(["--check"]) == 1
     assert readme.read_text() == text

@@ -47,12 +47,13 @@ def run(monkeypatch, capsys):
 
 
 def process(*arguments, **environment):
-    """Run the command line in a process of its own."""
+    """Run the command line in a process of its own, as chatty as libraries are."""
+    inherited = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(
         [sys.executable, "-m", "kerasconv", *map(str, arguments)],
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 

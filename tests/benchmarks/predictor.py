@@ -85,9 +85,7 @@ def convolved(x, kernel):
 
 def pooled(x):
     size = 2 * (x.shape[1] // 2)
-    return np.maximum.reduce(
-        [x[:, i:size:2, j:size:2] for i in (0, 1) for j in (0, 1)]
-    )
+    return np.maximum.reduce([x[:, i:size:2, j:size:2] for i in (0, 1) for j in (0, 1)])
 
 
 EXPORT = """

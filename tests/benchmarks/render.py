@@ -3,7 +3,8 @@
     python tests/benchmarks/render.py [--check]
 
 A table stands between `<!-- benchmark:NAME -->` and `<!-- /benchmark:NAME -->`, and
-its figures in `results/NAME.json`. With --check nothing is written, and the exit
+its figures in `results/NAME.json`; the table of the zoo, `<!-- zoo -->`, comes from the
+cards. With --check nothing is written, and the exit
 status is 1 where the README says something else than the figures.
 """
 
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from _harness import met, target
+
+from kerasconv.models import cards
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[2] / "README.md"
@@ -32,7 +35,8 @@ def rendered(result: dict[str, Any]) -> str:
         )
         ratio = f"{row['ratio']:.2f}"
         missed = row["limit"] and not met(row)
-        lines.setdefault(key, {})[row["shape"]] = f"**{ratio}**" if missed else ratio
+        cell = f"**{ratio}**" if missed else ratio
+        lines.setdefault(key, {})[row["shape"]] = f"{cell} ({row['ms']:g} ms)"
     heads = ["backend", "", "layer", "time relative to", "target", *shapes]
     facts = result["facts"]
     versions = ", ".join(f"{name} {v}" for name, v in facts["versions"].items())
@@ -51,11 +55,34 @@ def rendered(result: dict[str, Any]) -> str:
     )
 
 
+def zoo() -> str:
+    """The models and what their cards say, as Markdown."""
+    lines = [
+        "| model | parameters | data set | test accuracy (95 %) | errors | size |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, card in cards().items():
+        facts, test = card.facts, card.facts["test"]
+        low, high = test["interval"]
+        cells = [
+            f"[{name}](models/{card.architecture}/README.md)",
+            f"{facts['parameters']['total']:,}",
+            facts["data"]["name"],
+            f"{test['accuracy']:.2%} ({low:.2%} to {high:.2%})",
+            f"{test['errors']} of {test['examples']:,}",
+            f"{facts['bytes'] / 1000:.0f} kB",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def updated(text: str, results: Path) -> str:
     """`text` with every table in place of what stood between its markers."""
+    tables = {"zoo": zoo()}
     for path in sorted(results.glob("*.json")):
-        start, end = (f"<!-- {slash}benchmark:{path.stem} -->" for slash in ("", "/"))
-        table = rendered(json.loads(path.read_text()))
+        tables[f"benchmark:{path.stem}"] = rendered(json.loads(path.read_text()))
+    for name, table in tables.items():
+        start, end = (f"<!-- {slash}{name} -->" for slash in ("", "/"))
         text, found = re.subn(
             f"{start}.*?{end}",
             lambda _, block=f"{start}\n{table}\n{end}": block,
