@@ -46,6 +46,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line: one line on an error, and its exit status."""
+    # Pillow remarks on harmless oddities of a file's tags.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         status = app(standalone_mode=False)
     except KerasconvError as error:

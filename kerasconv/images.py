@@ -1,11 +1,10 @@
 """Any picture of a digit, brought to what the networks were trained on.
 
 `find_images` finds the files, `read_image` makes a grey array of one of them, and
-`prepare_digit` makes an MNIST digit of the array. Needs NumPy and Pillow only.
+`prepare_digit` makes an MNIST digit of the array. Needs no backend.
 """
 
 import contextlib
-import fnmatch
 import glob
 import os
 import threading
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
 
 from kerasconv.errors import KerasconvError, UsageError
 
@@ -231,10 +231,10 @@ def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
     A file stands for itself, whatever its extension. A folder stands for every file
     below it with the extension of a format that Pillow decodes (in either case),
     without hidden files and folders and without following links to folders. A
-    pattern (`*`, `?`, `[...]`, and `**` for any folders) stands for the files that
-    match. A leading `~` is the home folder. The order is the one given, and sorted by
-    name within each folder; a file that is named twice is given twice, so that no
-    record of the files must be kept: one folder's listing is all that is in memory.
+    pattern (Python's `glob`: `*`, `?`, `[...]`, and `**` for any folders) stands for
+    the files that match. A leading `~` is the home folder. The order is the one given,
+    and sorted by name within a folder or pattern; a file that is named twice is given
+    twice, so that no record of the files must be kept.
 
     Args:
         paths: files, folders and patterns.
@@ -270,9 +270,8 @@ def _found(paths: list[str]) -> Iterator[Path]:
         elif os.path.exists(path):
             files, nothing = iter([path]), ""
         else:
-            parts = Path(path).parts
-            anchored = Path(path).is_absolute()
-            files = _matches(parts[0] if anchored else "", parts[anchored:])
+            matches = sorted(glob.iglob(path, recursive=True))
+            files = filter(os.path.isfile, matches)
             nothing = f"no file matches {path!r}: check the pattern"
         first = next(files, None)
         if first is None:
@@ -308,30 +307,6 @@ def _walk(folder: str) -> Iterator[str]:
             yield from _walk(path)
         elif entry.is_file():
             yield path
-
-
-def _matches(folder: str, parts: tuple[str, ...]) -> Iterator[str]:
-    """The files below `folder` that match the pattern's parts."""
-    part, rest = parts[0], parts[1:]
-    if not glob.has_magic(part):
-        path = os.path.join(folder, part)
-        if rest and os.path.isdir(path):
-            yield from _matches(path, rest)
-        elif not rest and os.path.isfile(path):
-            yield path
-        return
-    if part == "**":  # no folder, or one and then any number of them
-        yield from _matches(folder, rest or ("*",))
-        part, rest = "*", parts
-    for entry in _listing(folder):
-        if entry.name.startswith(".") and not part.startswith("."):
-            continue
-        if fnmatch.fnmatch(entry.name, part):
-            path = os.path.join(folder, entry.name)
-            if rest and entry.is_dir(follow_symlinks=rest[0] != "**"):
-                yield from _matches(path, rest)
-            elif not rest and entry.is_file():
-                yield path
 
 
 def _why_no_file(path: str | os.PathLike) -> str:
@@ -499,12 +474,13 @@ def _separated(view: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
     if peak < 2 / 255 or not (bold or peak > 1.5 * seen):
         return ink, np.zeros(ink.shape, bool)
     mask = ink > np.clip(seen, _FAINT * peak, 0.3 * peak)
-    groups = _groups(mask)
+    touching = np.ones((3, 3), bool)  # corners touch too
+    groups, _ = ndimage.label(mask, touching)
     weights = np.bincount(groups.ravel(), ink.ravel())
     weights[0] = 0
     mask = (weights > max(least, 0.08 * weights.max()))[groups]
     # The soft edge of a stroke is ink too.
-    return np.where(_maximum(mask), ink, 0), mask
+    return np.where(ndimage.binary_dilation(mask, touching), ink, 0), mask
 
 
 def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
@@ -534,28 +510,6 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
         noise = 1.4826 * float(np.median(np.abs(contrast[paper])))
         reach = 3 * noise + 1 / 255
     return contrast, noise
-
-
-def _groups(mask: np.ndarray) -> np.ndarray:
-    """Numbers each group of touching true pixels (8 neighbours); 0 is none."""
-    numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
-    while True:
-        grown = np.where(mask, _maximum(numbers), 0)
-        # A number is a pixel's of the same group: take over that pixel's number.
-        grown = np.append(0, grown)[grown]
-        if np.array_equal(grown, numbers):
-            return numbers
-        numbers = grown
-
-
-def _maximum(values: np.ndarray) -> np.ndarray:
-    """The largest of each pixel and its 8 neighbours."""
-    for _ in range(2):  # along the first axis, then along the other
-        largest = values.copy()
-        np.maximum(largest[1:], values[:-1], out=largest[1:])
-        np.maximum(largest[:-1], values[1:], out=largest[:-1])
-        values = largest.T
-    return values
 
 
 def _fitted(ink: np.ndarray) -> np.ndarray:
