@@ -6,6 +6,7 @@ Each takes a tensor (or what converts to one) and returns a tensor; a symbolic t
 
 import functools
 import math
+import operator
 
 import numpy as np
 
@@ -223,23 +224,23 @@ def sobel(
 
 
 def _derivative(
-    operator, x, axis, output, normalize, kernel_size,
+    make, x, axis, output, normalize, kernel_size,
     padding, border_mode, strides, dilation_rate, data_format,
 ):  # fmt: skip
     x = _window.to_float(x)
     rank = len(x.shape) - 2
     axis = classical.check_axis(axis)
     dilation = check_ints("dilation_rate", dilation_rate, rank)
-    kernels = derivative_kernels(operator, rank, axis, kernel_size, normalize, dilation)
+    kernels = derivative_kernels(make, rank, axis, kernel_size, normalize, dilation)
     return fixed_conv(
         x, kernels, output, padding, border_mode, strides, dilation, data_format
     )
 
 
 @functools.lru_cache(maxsize=256)
-def derivative_kernels(operator, rank, axis, kernel_size, normalize, dilation):
-    """The `Kernels` of a derivative operator, spread by `dilation`."""
-    array = operator(rank, axis, kernel_size, normalize)
+def derivative_kernels(make, rank, axis, kernel_size, normalize, dilation):
+    """The `Kernels` that `make` gives for a derivative, spread by `dilation`."""
+    array = make(rank, axis, kernel_size, normalize)
     if normalize == "unit":
         # Over a dilated difference a ramp climbs that much further.
         steps = [dilation[a] for a in classical.axes_of(axis, rank)]
@@ -248,12 +249,13 @@ def derivative_kernels(operator, rank, axis, kernel_size, normalize, dilation):
 
 
 def _magnitude(sums):
-    return [_window.root(sum(s * s for s in sums))]
+    squares = (s * s for s in sums)
+    return [_window.root(functools.reduce(operator.add, squares))]
 
 
 def _scaled_magnitude(sums):
     """The magnitude of numbers whose squares float32 cannot hold."""
-    return [_scaled_norm([abs(s) for s in sums], 2)]
+    return [_scaled_norm([_absolute(s) for s in sums], 2)]
 
 
 # --------------------------------------------------------------------- pools
@@ -439,7 +441,8 @@ def check_order(p):
 
 
 def _absolute(x):
-    return abs(x)
+    # JAX's own slope of the absolute value at 0 is 1.
+    return x * keras.ops.stop_gradient(_window.xp.sign(x))
 
 
 def _square(x):
@@ -453,7 +456,7 @@ def _roots(sums):
 def _lp_by_taps(x, window, p, mean):
     """The p-norm of every window, where powers of the values may overflow."""
     x, restore = _window.wide(x)
-    norm = _scaled_norm(window.taps(abs(x)), p)
+    norm = _scaled_norm(window.taps(_absolute(x)), p)
     if mean:
         norm = norm / _window.inside(x, ones_kernel(window.size, False), window) ** (
             1 / p
@@ -537,7 +540,8 @@ def conv(
         x, padding = window.pad(x), "valid"
     return keras.ops.conv(
         x,
-        kernel,
+        # Flipping or joining kernels narrows float64 on NumPy and OpenVINO.
+        _window.cast(kernel, keras.backend.standardize_dtype(x.dtype)),
         strides=window.strides,
         padding=padding,
         dilation_rate=window.dilation,

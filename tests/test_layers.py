@@ -12,12 +12,12 @@ import oracles
 import pytest
 from contract import (
     BACKEND,
+    KEEPS_FLOAT64,
     TRAINS,
     assert_close,
     built,
     check_gradient,
     check_layer,
-    first,
     float64,
     to_numpy,
 )
@@ -64,7 +64,7 @@ TABLE = {
     "LearnedConv": (lambda rank, **k: layers.LearnedConv(4, **k), False),
     "LearnedConv-flip-wrap": (
         lambda rank, **k: layers.LearnedConv(
-            3, 3, 2, "same", border_mode="wrap", flip=True, activation="relu", **k
+            3, 3, 2, "same", border_mode="wrap", flip=True, **k
         ),
         False,
     ),
@@ -191,14 +191,12 @@ def test_derivative_equals_the_loops(name, rank, mode):
     border = {"padding": "valid"} if mode == "valid" else {"border_mode": mode}
     geometry = {"padding": "valid"} if mode == "valid" else {"padding": "same"}
     geometry |= {"mode": mode, "centred": True}
+    kernels = [oracles.derivative(rank, a, SMOOTH[name]) for a in range(rank)]
     maps = [
         oracles.each_channel(
-            lambda i, k=oracles.derivative(rank, a, SMOOTH[name]): oracles.correlate(
-                i, k, **geometry
-            ),
-            x,
+            functools.partial(oracles.correlate, kernel=kernel, **geometry), x
         )
-        for a in range(rank)
+        for kernel in kernels
     ]
     cls = getattr(layers, name)
     assert_close(to_numpy(cls(**border)(x)), oracles.interleave(maps))
@@ -442,8 +440,15 @@ def test_fixed_filters_follow_the_learned_ones_and_stay():
 # ------------------------------------------------------------------- in use
 
 
-@pytest.mark.parametrize("name", ["SobelConv-magnitude", "L2Pool-mean-same",
-                                  "WeightedPool-per-channel", "LearnedConv-flip-wrap"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SobelConv-magnitude",
+        "L2Pool-mean-same",
+        "WeightedPool-per-channel",
+        "LearnedConv-flip-wrap",
+    ],
+)
 def test_unknown_sizes_work_through_predict(name):
     """One model, two sizes of image and two of batch."""
     inputs = keras.Input((None, None, 2))
@@ -451,7 +456,10 @@ def test_unknown_sizes_work_through_predict(name):
     model = keras.Model(inputs, layer(inputs))
     for shape in [(3, 8, 7, 2), (2, 9, 6, 2), (1, 5, 5, 2)]:
         x = np.random.default_rng(8).normal(size=shape).astype("float32")
-        assert_close(model.predict(x, verbose=0), to_numpy(layer(x)))
+        # OpenVINO convolves in bfloat16 in `predict` where the CPU has it.
+        tolerance = 2e-2 if BACKEND == "openvino" else 2e-6
+        y = model.predict(x, verbose=0)
+        assert_close(y, to_numpy(layer(x)), tolerance, tolerance)
 
 
 @trains
@@ -513,7 +521,8 @@ def test_op_means_the_same_as_its_layer(name):
     np.testing.assert_array_equal(to_numpy(model(x)), expected)
     with float64():
         exact = op(x.astype("float64"))
-        assert keras.backend.standardize_dtype(exact.dtype) == "float64"
+        dtype = keras.backend.standardize_dtype(exact.dtype)
+        assert dtype == "float64" or not KEEPS_FLOAT64
 
 
 # ------------------------------------------------------------ save and load

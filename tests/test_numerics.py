@@ -127,9 +127,12 @@ def test_float64_is_computed_in_float64():
         ]:
             y = to_numpy(make(dtype="float64")(x))
             assert 1e-13 < np.abs(y).max() < 1e-10
-        for make in [layers.L2Pool, functools.partial(layers.LpPool, 3),
-                     layers.WeightedPool,
-                     functools.partial(layers.L2Pool, 3, 2, "same", mean=True)]:  # fmt: skip
+        for make in [
+            layers.L2Pool,
+            functools.partial(layers.LpPool, 3),
+            layers.WeightedPool,
+            functools.partial(layers.L2Pool, 3, 2, "same", mean=True),
+        ]:
             y = to_numpy(make(dtype="float64")(x))
             y = y / y.mean() - 1
             assert 1e-14 < np.abs(y).max() < 1e-11

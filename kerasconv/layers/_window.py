@@ -9,8 +9,7 @@ of the layers. Layers do not know which formulation runs.
 """
 
 import functools
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +52,9 @@ __all__ = [
 
 DATA_FORMATS = ("channels_last", "channels_first")
 PADDINGS = ("valid", "same")
+# Bytes of input that NumPy works on at a time: a few such arrays fit the cache.
+BLOCK = 1 << 19
+CHUNK = 1 << 22
 BORDER_MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
 
 
@@ -139,6 +141,8 @@ class Window:
             stride-th window of stride 1; False spreads the padding evenly over both
             ends, the rule of Keras's own convolutions and pools.
         data_format: `"channels_last"` or `"channels_first"`.
+        unit: How many values stand for one pixel along the last spatial axis: the
+            channels, where they are merged with it.
     """
 
     size: tuple[int, ...]
@@ -148,6 +152,7 @@ class Window:
     border_mode: str = "constant"
     centred: bool = False
     data_format: str = "channels_last"
+    unit: int = 1
 
     @classmethod
     def of(cls, rank, size, strides=1, dilation=1, data_format=None, **kwargs):
@@ -179,9 +184,34 @@ class Window:
         return self.rank + 1 if self.data_format == "channels_last" else 1
 
     @property
+    def units(self):
+        """Per axis, how many values stand for one pixel."""
+        return (1,) * (self.rank - 1) + (self.unit,)
+
+    @property
     def spans(self):
         """Per axis, how far the last tap lies from the first."""
         return tuple((k - 1) * d for k, d in zip(self.size, self.dilation, strict=True))
+
+    def lengths(self, x):
+        """The lengths of the spatial axes of x: ints, or tensors where unknown."""
+        shape = keras.ops.shape(x)
+        return [shape[a] // u for a, u in zip(self.axes, self.units, strict=True)]
+
+    def borders(self, x):
+        """(axis, length, before, after, unit) for each spatial axis of x."""
+        lengths = self.lengths(x)
+        return [
+            (axis, n, *pad, unit)
+            for axis, n, pad, unit in zip(
+                self.axes, lengths, self.pads(lengths), self.units, strict=True
+            )
+        ]
+
+    def steps(self):
+        """(axis, size, distance of taps, stride) for each spatial axis."""
+        steps = (d * unit for d, unit in zip(self.dilation, self.units, strict=True))
+        return list(zip(self.axes, self.size, steps, self.strides, strict=True))
 
     def pads(self, lengths):
         """Per axis, how many values to put before and after, for axes of `lengths`.
@@ -238,12 +268,8 @@ class Window:
 
     def pad(self, x):
         """`x` with its border attached, so that "valid" windows then do."""
-        lengths = [keras.ops.shape(x)[axis] for axis in self.axes]
-        pads = self.pads(lengths)
-        if self.border_mode == "constant":
-            return _zero_pad(x, dict(zip(self.axes, pads, strict=True)))
-        for axis, n, (before, after) in zip(self.axes, lengths, pads, strict=True):
-            x = _extend(x, axis, n, before, after, self.border_mode)
+        for border in self.borders(x):
+            x = _extend(x, border, self.border_mode)
         return x
 
     def taps(self, x):
@@ -254,14 +280,8 @@ class Window:
         """
         self.check(x.shape)
         x = self.pad(x)
-        return [self._tap(x, position) for position in np.ndindex(*self.size)]
-
-    def _tap(self, x, position):
-        for axis, i, k, d, s in zip(
-            self.axes, position, self.size, self.dilation, self.strides, strict=True
-        ):
-            x = _shifted(x, axis, i, k, d, s)
-        return x
+        steps = self.steps()
+        return [_tap(x, position, steps) for position in np.ndindex(*self.size)]
 
 
 def _is_int(n):
@@ -276,19 +296,38 @@ def _shifted(x, axis, i, size, step, stride):
     return x[tuple(index)]
 
 
-def _extend(x, axis, n, before, after, mode):
+def _tap(x, position, steps):
+    """What one position of a window sees of a padded x; `steps` as `Window.steps`."""
+    for i, (axis, size, step, stride) in zip(position, steps, strict=True):
+        x = _shifted(x, axis, i, size, step, stride)
+    return x
+
+
+def _span(x, axis, start, stop, unit):
+    """The pixels from `start` to `stop` along an axis."""
+    return x[(slice(None),) * axis + (slice(start * unit, stop * unit),)]
+
+
+def _outside(x, border, positions, mode):
+    """The pixels that stand at `positions` outside of an axis."""
+    axis, n, _, _, unit = border
+    if mode == "constant":
+        return [xp.zeros_like(_span(x, axis, 0, 1, unit)) for _ in positions]
+    sources = [_source(i, n, mode, min, max) for i in positions]
+    return [_span(x, axis, i, i + 1, unit) for i in sources]
+
+
+def _extend(x, border, mode):
     """Attach a border along one axis, as `numpy.pad` of that name does."""
-    if _is_int(n) and _is_int(before) and _is_int(after):
-        if before == after == 0:
-            return x
-
-        def pixel(i):
-            i = _source(i, n, mode, min, max)
-            return x[(slice(None),) * axis + (slice(i, i + 1),)]
-
-        pieces = [pixel(i) for i in range(-before, 0)]
-        pieces += [x, *(pixel(i) for i in range(n, n + after))]
-        return xp.concatenate(pieces, axis=axis)
+    axis, n, before, after, unit = border
+    if _is_int(before) and _is_int(after) and before == after == 0:
+        return x
+    if mode == "constant":
+        return _zero_pad(x, axis, before * unit, after * unit)
+    if _is_int(n) and _is_int(before):
+        low = _outside(x, border, range(-before, 0), mode)
+        high = _outside(x, border, range(n, n + after), mode)
+        return xp.concatenate([*low, x, *high], axis=axis)
     positions = keras.ops.arange(-before, n + after, dtype="int32")
     index = _source(positions, n, mode, _minimum, _maximum)
     return keras.ops.take(x, index, axis=axis)
@@ -378,13 +417,28 @@ def _window_sums(x, kernels, window, before, after, join, divide):
         kernels = cast(kernels, _dtype(x))
     if before is not None:
         x = before(x)
-    correlate = _convolved if _by_convolution() else _correlate
-    results = correlate(window.pad(x), kernels, window)
-    if divide:
-        weight = inside(x, kernels, window)
-        results = [result / weight for result in results]
-    if after is not None:
-        results = after(results)
+    weight = inside(x, kernels, window) if divide else None
+
+    def finish(sums):
+        if divide:
+            sums = [s / weight for s in sums]
+        return sums if after is None else after(sums)
+
+    if _by_convolution(x):
+        results = finish(_convolved(x, kernels, window))
+    elif divide or not isinstance(kernels, Kernels):
+        results = finish(_correlate(x, kernels, window))
+    else:
+        merged, grid = _merge(x, window)
+        if _has_thin_rim(merged, grid):
+            results = _rimmed(merged, kernels, grid, finish)
+        elif BACKEND == "numpy":
+            results = _blocked(merged, kernels, grid, finish)
+        elif BACKEND == "torch" and not xp.compiler.is_compiling():
+            results = _chunked(merged, kernels, grid, finish)
+        else:
+            results = finish(_correlate(merged, kernels, grid))
+        results = [_unmerge(y, grid) for y in results]
     return restore(_join(results, window, join))
 
 
@@ -403,46 +457,182 @@ def inside(x, kernels, window):
     if isinstance(kernels, Kernels) or len(kernels.shape) == window.rank:
         shape[window.channel_axis] = 1
     ones = keras.ops.ones(shape, dtype=_dtype(x))
-    (weight,) = _correlate(window.pad(ones), kernels, window)
+    (weight,) = _correlate(ones, kernels, window)
     return weight
 
 
+def _merge(x, window):
+    """Merge the last spatial axis and the channels, where that is possible.
+
+    The inner loop over the merged axis is long, however few the channels: a shift by
+    one pixel is one by all channels.
+    """
+    if (
+        window.data_format == "channels_first"
+        or window.strides[-1] > 1
+        or not all(_is_int(n) for n in x.shape[1:])
+    ):
+        return x, window
+    *rest, width, channels = _known(x.shape)
+    x = _reshape(x, (*rest, width * channels))
+    return x, replace(window, unit=channels)
+
+
+def _unmerge(x, window):
+    """Undo `_merge`."""
+    if len(x.shape) == window.rank + 2:
+        return x
+    *rest, merged = _known(x.shape)
+    return _reshape(x, (*rest, merged // window.unit, window.unit))
+
+
+def _known(shape):
+    return [-1 if n is None else n for n in shape]
+
+
 def _correlate(x, kernels, window):
-    """The sums over a padded x by shifted slices."""
+    """The sums over every window of x by shifted slices."""
+    x, steps = window.pad(x), window.steps()
+    positions = list(np.ndindex(*window.size))
     if not isinstance(kernels, Kernels):
-        taps = (window._tap(x, position) for position in np.ndindex(*window.size))
-        weights = _reshape(
-            kernels, (math.prod(window.size), *kernels.shape[window.rank :])
-        )
+        weights = _reshape(kernels, (len(positions), *kernels.shape[window.rank :]))
         if window.data_format == "channels_first" and len(weights.shape) == 2:
             weights = _reshape(weights, (*weights.shape, *[1] * window.rank))
+        taps = (_tap(x, position, steps) for position in positions)
         return [_total(weights[k] * tap for k, tap in enumerate(taps))]
     sums = []
     for dense, factors in zip(kernels.dense, kernels.factors, strict=True):
         if factors is None:
-            positions = np.ndindex(*window.size)
-            terms = [(w, i) for w, i in zip(dense, positions, strict=True) if w]
-            sums.append(_total(_times(w, window._tap(x, i)) for w, i in terms))
+            taps = [(w, i) for w, i in zip(dense, positions, strict=True) if w]
+            taps = taps or [(0.0, positions[0])]
+            sums.append(_total(_times(w, _tap(x, i, steps)) for w, i in taps))
         else:
             y = x
-            for a, weights in enumerate(factors):
-                y = _total(
-                    _times(
-                        w,
-                        _shifted(
-                            y,
-                            window.axes[a],
-                            i,
-                            window.size[a],
-                            window.dilation[a],
-                            window.strides[a],
-                        ),
-                    )
-                    for i, w in enumerate(weights)
-                    if w
-                )
+            for weights, step in zip(factors, steps, strict=True):
+                taps = [(w, i) for i, w in enumerate(weights) if w]
+                y = _total([_times(w, _tap(y, (i,), [step])) for w, i in taps])
             sums.append(y)
     return sums
+
+
+def _has_thin_rim(x, window):
+    """Whether to sum over the interior first and write the rim after."""
+    return (
+        BACKEND in ("jax", "tensorflow")
+        and window.padding == "same"
+        and window.strides == (1,) * window.rank
+        and all(
+            _is_int(n) and n > 2 * span
+            for n, span in zip(window.lengths(x), window.spans, strict=True)
+        )
+    )
+
+
+def _rimmed(x, kernels, window, finish):
+    """As `_correlate`, for compilers: they build a bordered array at a cost.
+
+    That cost is larger than the sum's. So the interior, which needs no border, goes
+    straight into its place in the result, and the rim comes from thin strips.
+    """
+    mode, borders = window.border_mode, window.borders(x)
+    valid = replace(window, padding="valid")
+    results = []
+    for y in finish(_correlate(x, kernels, valid)):
+        for axis, _, before, after, unit in borders:
+            y = _zero_pad(y, axis, before * unit, after * unit)
+        results.append(y)
+    for border in borders:
+        axis, n, before, after, unit = border
+        span = before + after
+        low = _outside(x, border, range(-before, 0), mode)
+        high = _outside(x, border, range(n, n + after), mode)
+        for start, length, pieces in (
+            (0, before, [*low, _span(x, axis, 0, span, unit)]),
+            (n - after, after, [_span(x, axis, n - span, n, unit), *high]),
+        ):
+            if length == 0:
+                continue
+            strip = xp.concatenate(pieces, axis=axis)
+            for other in borders:
+                if other != border:
+                    strip = _extend(strip, other, mode)
+            results = [
+                _overwrite(_barrier(y), _barrier(rim), axis, start * unit)
+                for y, rim in zip(
+                    results, finish(_correlate(strip, kernels, valid)), strict=True
+                )
+            ]
+    return results
+
+
+def _barrier(x):
+    """Keep the compiler from computing x again wherever it is used."""
+    return jax.lax.optimization_barrier(x) if BACKEND == "jax" else x
+
+
+def _overwrite(x, part, axis, start):
+    """`x` with `part` in it from `start` along one axis."""
+    if BACKEND == "jax":
+        return jax.lax.dynamic_update_slice_in_dim(x, part, start, axis)
+    axes = range(len(x.shape))
+    others = sum(1 << a for a in axes if a != axis)
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=x,
+        begin=[start if a == axis else 0 for a in axes],
+        end=[start + part.shape[axis] if a == axis else 0 for a in axes],
+        strides=[1 for _ in axes],
+        value=part,
+        begin_mask=others,
+        end_mask=others,
+    )
+
+
+def _chunked(x, kernels, window, finish):
+    """As `_correlate`, a few images at a time: what PyTorch computes stays near."""
+    images = max(1, CHUNK * max(len(x), 1) // max(x.nbytes, 1))
+    parts = [
+        finish(_correlate(chunk, kernels, window)) for chunk in xp.split(x, images)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return [xp.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _blocked(x, kernels, window, finish):
+    """As `_correlate`, block by block: what NumPy computes stays in the cache."""
+    valid, rows_axis = replace(window, padding="valid"), window.axes[0]
+    outputs = None
+    images = max(1, BLOCK // max(x[:1].nbytes, 1))
+    for i in range(0, max(len(x), 1), images):
+        padded = window.pad(x[i : i + images])
+        span, stride = window.spans[0], window.strides[0]
+        count = (padded.shape[rows_axis] // window.units[0] - span - 1) // stride + 1
+        rows = count
+        if window.rank > 1:
+            rows = max(1, BLOCK * count // max(padded.nbytes, 1))
+        for first in range(0, count, rows):
+            last = min(first + rows, count)
+            block = _span(
+                padded,
+                rows_axis,
+                first * stride,
+                (last - 1) * stride + span + 1,
+                window.units[0],
+            )
+            results = finish(_correlate(block, kernels, valid))
+            if outputs is None:
+                shape = list(results[0].shape)
+                shape[0] = len(x)
+                if window.rank > 1:
+                    shape[rows_axis] = count
+                outputs = [np.empty(shape, y.dtype) for y in results]
+            for output, y in zip(outputs, results, strict=True):
+                at = [slice(None)] * y.ndim
+                at[0] = slice(i, i + images)
+                if window.rank > 1:
+                    at[rows_axis] = slice(first, last)
+                output[tuple(at)] = y
+    return outputs
 
 
 def _times(weight, x):
@@ -483,14 +673,15 @@ def root(s):
 # ---------------------------------------------------------------- convolution
 
 
-def _by_convolution():
-    """Whether this backend sums faster by convolution than by slices."""
-    return BACKEND == "torch" and not xp.compiler.is_compiling()
+def _by_convolution(x):
+    """Whether to sum by convolution: PyTorch differentiates slices one by one."""
+    return BACKEND == "torch" and x.requires_grad and not xp.compiler.is_compiling()
 
 
 def _convolved(x, kernels, window):
-    """The sums over a padded x by PyTorch's own pools and depthwise convolutions."""
+    """The sums over every window of x by PyTorch's depthwise convolutions."""
     functional, rank = xp.nn.functional, window.rank
+    x = window.pad(x)
     if window.data_format == "channels_last":
         x = xp.movedim(x, -1, 1)
     channels = x.shape[1]
@@ -536,7 +727,8 @@ def compiled(function, x, *args):
     """
     if BACKEND == "jax":
         return _jitted(function, *_split((x, *args)))
-    if BACKEND == "tensorflow" and _has_xla():
+    # XLA refuses to update an empty array.
+    if BACKEND == "tensorflow" and x.shape[0] != 0 and _has_xla():
         tensors, constants = _split((x, *args))
         signature = tuple(_Spec.of(i, t) for i, t in enumerate(tensors))
         return _xla_function(function, constants, signature)(*tensors)
@@ -617,7 +809,9 @@ def _dtype(x):
 def cast(x, dtype):
     """`x` in another dtype."""
     # Keras copies an array on the numpy backend even where the dtype is the same.
-    return x.astype(dtype, copy=False) if BACKEND == "numpy" else keras.ops.cast(x, dtype)
+    return (
+        x.astype(dtype, copy=False) if BACKEND == "numpy" else keras.ops.cast(x, dtype)
+    )
 
 
 def _reshape(x, shape):
@@ -632,19 +826,13 @@ def _minimum(a, b):
     return keras.ops.minimum(a, b)
 
 
-def _zero_pad(x, pads):
-    """`x` with zeros attached: `pads` maps axes to (before, after)."""
-    pads = [pads.get(axis, (0, 0)) for axis in range(len(x.shape))]
-    if all(_is_int(n) and n == 0 for pair in pads for n in pair):
-        return x
+def _zero_pad(x, axis, before, after):
+    """`x` with zeros attached along one axis."""
+    pads = [(0, 0)] * len(x.shape)
+    pads[axis] = (before, after)
     if BACKEND == "torch":
-        flat = [n for pair in reversed(pads) for n in pair]
-        return xp.nn.functional.pad(x, flat)
-    if BACKEND == "tensorflow":
-        return tf.pad(x, pads)
-    if BACKEND == "openvino":
-        return keras.ops.pad(x, pads)
-    return xp.pad(x, pads)
+        return xp.nn.functional.pad(x, [n for pair in reversed(pads) for n in pair])
+    return tf.pad(x, pads) if BACKEND == "tensorflow" else xp.pad(x, pads)
 
 
 # ----------------------------------------------------------------- the layers
