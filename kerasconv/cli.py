@@ -26,6 +26,7 @@ from kerasconv.errors import KerasconvError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+    from rich.console import Console
 
     from kerasconv.models import Card
 
@@ -243,7 +244,7 @@ def predict(
     write = _write_json if as_json else _write_csv if as_csv else _write_table
     answers = _answers(images, ask, batch_size, top)
     if paths:
-        answers = _with_progress(answers)
+        answers = _with_progress(answers, table=not (as_json or as_csv))
     right, total = write(answers, top)
     if images.labels is not None:
         _tell_accuracy(right, total, known, sys.stderr if as_json or as_csv else None)
@@ -830,8 +831,8 @@ def _tell_accuracy(right: int, total: int, card: "Card | None", file: Any) -> No
 
 
 @contextlib.contextmanager
-def _progress(what: str) -> Iterator[Any]:
-    """A progress bar on standard error, if that is a terminal."""
+def _progress(what: str, console: "Console | None" = None) -> Iterator[Any]:
+    """A progress bar on a console, standard error's by default, if a terminal."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -842,7 +843,7 @@ def _progress(what: str) -> Iterator[Any]:
 
     from kerasconv import terminal
 
-    console = terminal.stderr()
+    console = console or terminal.stderr()
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -852,6 +853,9 @@ def _progress(what: str) -> Iterator[Any]:
         console=console,
         disable=not console.is_terminal,
         transient=True,
+        # Or else it sends standard output, with the results, to its own console.
+        redirect_stdout=False,
+        redirect_stderr=False,
     ) as bar:
         task = bar.add_task(what, total=None, remark="")
 
@@ -867,9 +871,19 @@ def _progress(what: str) -> Iterator[Any]:
         yield advance
 
 
-def _with_progress(batches: Iterable[list[_Answer]]) -> Iterator[list[_Answer]]:
+def _with_progress(
+    batches: Iterable[list[_Answer]], *, table: bool
+) -> Iterator[list[_Answer]]:
+    from kerasconv import terminal
+
+    # Where results and bar share a terminal they share its console, which keeps them
+    # apart; lines for a program would not go through it.
+    shared = sys.stdout.isatty()
+    if shared and not table:
+        yield from batches
+        return
     done = 0
-    with _progress("reading images") as advance:
+    with _progress("reading images", terminal.stdout() if shared else None) as advance:
         for batch in batches:
             done += len(batch)
             advance(done, None)

@@ -1,5 +1,6 @@
 """Pictures and tables for a terminal."""
 
+import functools
 import itertools
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,8 +16,9 @@ _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _SHADES = " .:*#"
 
 
+@functools.cache
 def stdout() -> Console:
-    """Where results go."""
+    """Where results go: one console, so that a progress bar on it gives way to them."""
     return Console(highlight=False)
 
 

@@ -27,6 +27,8 @@ if SHARED_DATA.is_dir():
 
 _results: dict[str, Counter] = {}
 _here = ""
+_session = None
+_collected = 0
 
 
 def pytest_addoption(parser):
@@ -63,6 +65,23 @@ def pytest_collection_modifyitems(config, items):
     if once:
         config.hook.pytest_deselected(items=once)
         items[:] = [item for item in items if item not in once]
+
+
+def pytest_sessionstart(session):
+    global _session
+    _session = session
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node, ids):
+    global _collected
+    _collected += len(ids)
+
+
+def pytest_runtest_logstart():
+    # xdist counts one worker's tests, and the progress would end beyond 100 %.
+    if _collected:
+        _session.testscollected = _collected
 
 
 def pytest_report_header(config):

@@ -1,5 +1,6 @@
 """The command line: what it prints where, and how it ends."""
 
+import contextlib
 import csv
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -430,6 +432,51 @@ class TestOtherCommands:
         assert ended.status == 0
         assert "of 64 right" in ended.out
         assert ended.out.isascii()
+
+
+def in_a_terminal(*arguments, stdout_too):
+    """Run the command line with standard error, or both streams, on a terminal."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "kerasconv", *map(str, arguments)],
+        stdout=theirs if stdout_too else subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"},
+    )
+    os.close(theirs)
+    shown = []
+
+    def watch():
+        with contextlib.suppress(OSError):  # what a closed terminal answers on Linux
+            while piece := os.read(ours, 4096):
+                shown.append(piece)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    out = b"" if stdout_too else child.stdout.read()
+    child.wait()
+    watcher.join()
+    return out.decode(), b"".join(shown).decode()
+
+
+@pytest.mark.once
+class TestProgress:
+    def test_a_bar_on_the_terminal_leaves_the_results_whole(self, scans):
+        out, shown = in_a_terminal("predict", scans, "--json", stdout_too=False)
+        assert len(json.loads(out)) == 10
+        assert "reading images" in shown
+        assert "prediction" not in shown
+
+    def test_a_bar_and_a_table_share_a_terminal(self, scans):
+        _, shown = in_a_terminal("predict", scans, stdout_too=True)
+        assert "reading images" in shown
+        assert shown.count("100.0%") >= 5
+
+    def test_lines_for_a_program_have_a_terminal_for_themselves(self, scans):
+        _, shown = in_a_terminal("predict", scans, "--csv", stdout_too=True)
+        assert "reading images" not in shown
+        assert len(shown.strip().splitlines()) == 11
 
 
 @pytest.mark.once

@@ -731,7 +731,14 @@ def compiled(function, x, *args):
     if BACKEND == "tensorflow" and x.shape[0] != 0 and _has_xla():
         tensors, constants = _split((x, *args))
         signature = tuple(_Spec.of(i, t) for i, t in enumerate(tensors))
-        return _xla_function(function, constants, signature)(*tensors)
+        run = _xla_function(function, constants, signature)
+        if x.shape[0] is not None:
+            return run(*tensors)
+        return tf.cond(
+            tf.equal(tf.shape(x)[0], 0),
+            lambda: function(x, *args),
+            lambda: run(*tensors),
+        )
     return function(x, *args)
 
 
