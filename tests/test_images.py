@@ -847,3 +847,19 @@ def test_the_module_needs_no_keras():
         "sys.exit(any(m in sys.modules for m in ('keras', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.4])
+def test_a_detached_stroke_is_ink_and_no_speck(share):
+    page = np.full((200, 200), 255, np.uint8)
+    page[60:160, 80:100] = 0  # the stem
+    length = round(share * 100)
+    page[30:50, 100 : 100 + length] = 0  # a stroke of that share of its weight
+    digit = prepare_digit(page)
+    without = page.copy()
+    without[30:50] = 255
+    assert not np.array_equal(digit, prepare_digit(without))
+    rows = np.flatnonzero(digit.any(axis=1))
+    assert rows[-1] - rows[0] + 1 == 20  # both together fill the box
+    profile = digit[rows[0] : rows[-1] + 1].sum(axis=1)
+    assert profile[3:6].min() < profile[10] / 2  # the paper between the two

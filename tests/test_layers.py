@@ -707,3 +707,20 @@ def test_input_smaller_than_the_window_is_refused_after_an_unknown_size():
     layer.build((None, None, None, 1))
     with pytest.raises(ValueError, match="at least 3"):
         layer(np.zeros((1, 5, 2, 1), "float32"))
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has such graphs")
+@pytest.mark.parametrize("name", ["SobelConv-magnitude", "L2Pool", "WeightedPool-same"])
+def test_an_empty_batch_of_a_graph_that_knew_no_batch_gives_an_empty_result(name):
+    import tensorflow as tf
+
+    x = image(2)
+    layer = maker(name, 2)()
+    expected = to_numpy(layer(x))
+    graph = tf.function(
+        lambda t: layer(t), input_signature=[tf.TensorSpec([None, *x.shape[1:]])]
+    )
+    for n in (2, 0, 1):
+        got = graph(tf.constant(x[:n])).numpy()
+        assert got.shape == expected[:n].shape
+        assert_close(got, expected[:n])
