@@ -153,6 +153,14 @@ ModelName = Annotated[
         metavar="NAME",
     ),
 ]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="A model of the zoo, or the path of a .keras file.",
+        autocompletion=_complete_model,
+        metavar="NAME|PATH",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -198,14 +206,7 @@ def predict(
             metavar="PATH...",
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A model of the zoo, or the path of a .keras file.",
-            autocompletion=_complete_model,
-            metavar="NAME|PATH",
-        ),
-    ] = "mnist_cnn",
+    model: Model = "mnist_cnn",
     top: Annotated[
         int, typer.Option(help="How many classes to name, 1 to 10.", metavar="K")
     ] = 1,
@@ -325,14 +326,7 @@ def features(
             help="An image file; none for a digit in the package.", metavar="IMAGE"
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A model of the zoo, or the path of a .keras file.",
-            autocompletion=_complete_model,
-            metavar="NAME|PATH",
-        ),
-    ] = "mnist_cnn",
+    model: Model = "mnist_cnn",
     save: Annotated[
         Path, typer.Option(help="Where the picture goes.", metavar="FILE")
     ] = Path("features.png"),

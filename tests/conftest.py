@@ -6,7 +6,9 @@ the backend and runs in one worker only. `pytest --backend jax` runs in this pro
 on one backend, which is what a debugger wants.
 """
 
+import gc
 import os
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -24,6 +26,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if SHARED_DATA.is_dir():
     os.environ.setdefault("TFDS_DATA_DIR", str(SHARED_DATA))
+
+_DONE = pytest.StashKey[int]()
 
 _results: dict[str, Counter] = {}
 _here = ""
@@ -113,6 +117,20 @@ def pytest_terminal_summary(terminalreporter):
 
 def _backend_of(spec):
     return str(spec).partition("KERAS_BACKEND=")[2]
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory(request):
+    """Forget compiled programs now and then: thousands of them fill gigabytes."""
+    yield
+    count = request.config.stash.get(_DONE, 0) + 1
+    request.config.stash[_DONE] = count
+    if count % 40 == 0:
+        if (jax := sys.modules.get("jax")) is not None:
+            jax.clear_caches()
+        if (window := sys.modules.get("kerasconv.layers._window")) is not None:
+            window.forget()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

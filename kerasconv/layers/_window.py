@@ -796,6 +796,11 @@ def _xla_function(function, constants, signature):
         ).get_concrete_function()
 
 
+def forget():
+    """Let go of the programs that `compiled` keeps, to free their memory."""
+    _xla_function.cache_clear()
+
+
 @functools.cache
 def _has_xla():
     with tf.init_scope():
