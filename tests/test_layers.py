@@ -465,6 +465,7 @@ def test_unknown_sizes_work_through_predict(name):
 @trains
 @pytest.mark.parametrize("jit", [False, True])
 def test_layers_train_in_a_sequential_model(jit):
+    keras.utils.set_random_seed(0)
     random = np.random.default_rng(10)
     # Without compilation the last batch is smaller than the others.
     x = random.integers(0, 255, (8 if jit else 11, 10, 10, 1), dtype="uint8")
