@@ -16,6 +16,7 @@ from PIL import Image
 
 from kerasconv import backends, cli, data, terminal
 from kerasconv._keras import keras
+from kerasconv.cli import _app, _predict
 from kerasconv.models import _card, find_card, mnist_cnn
 
 
@@ -191,7 +192,7 @@ class TestPredictFiles:
         )
         many = [str(scans / "0-0.png")] * 4000
         ask = lambda batch: np.full((len(batch), 10), 0.1)  # noqa: E731
-        batches = cli._answers(cli._Images(many), ask, 50, 1)
+        batches = _predict._answers(_predict._Images(many), ask, 50, 1)
         for i, batch in zip(range(3), batches, strict=False):
             assert len(batch) == 50
             assert len(read) == 50 * (i + 1)
@@ -389,7 +390,7 @@ class TestOtherCommands:
             "--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
         )
         assert script.status in (0, 2)
-        models = cli._complete_model("mni")
+        models = _app.complete_model("mni")
         assert models == [name for name in _card.cards() if name.startswith("mni")]
 
     def test_train_refuses_an_unknown_recipe(self, run):
@@ -411,7 +412,7 @@ class TestOtherCommands:
         def interrupt(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(cli, "_Images", interrupt)
+        monkeypatch.setattr(_predict, "_Images", interrupt)
         ended = run("predict")
         assert ended.status == 130
         assert ended.is_one_line("interrupted")

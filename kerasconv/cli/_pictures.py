@@ -1,0 +1,224 @@
+"""`kerasconv edges`, `features` and `kernels`: what convolution sees, as pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasconv.cli._app import Backend, Model, app, checked_model, existing, start
+from kerasconv.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@app.command()
+def edges(
+    image: Annotated[
+        Path | None,
+        typer.Argument(
+            help="An image file, grey or colour; none for the one in the package.",
+            metavar="IMAGE",
+        ),
+    ] = None,
+    operator: Annotated[
+        str, typer.Option(help="sobel or prewitt.", metavar="NAME")
+    ] = "sobel",
+    output: Annotated[
+        str, typer.Option(help="magnitude, x or y.", metavar="NAME")
+    ] = "magnitude",
+    border: Annotated[
+        str,
+        typer.Option(
+            help="What lies outside: symmetric, reflect, edge, wrap or constant.",
+            metavar="MODE",
+        ),
+    ] = "symmetric",
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a picture of the same size; else draw in the terminal.",
+            metavar="FILE",
+        ),
+    ] = None,
+    backend: Backend = None,
+) -> None:
+    """Find the edges of a photograph with a Sobel or Prewitt layer.
+
+    The derivative along x marks vertical edges, and along y horizontal ones. Colours
+    are worked on one by one.
+
+    \b
+    Examples:
+      kerasconv edges
+      kerasconv edges photo.jpg --save edges.png
+      kerasconv edges photo.jpg --operator prewitt --output x --save x.png
+    """  # noqa: D301
+    from kerasconv import images, photos
+
+    if save is not None:
+        photos.check_suffix(save)
+    photo = images.read_photo(existing(image) or photos.example_photo())
+    start(backend)
+    try:
+        found = photos.edges(photo, operator, output, border)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    pixels = photos.to_pixels(found, output)
+    if save is not None:
+        photos.write_photo(save, pixels)
+        print(f"{save}: {pixels.shape[1]}x{pixels.shape[0]} pixels")
+        return
+    from kerasconv import terminal
+
+    console = terminal.stdout()
+    print(terminal.draw_photo(abs(found).max(-1), console.width))
+
+
+@app.command()
+def features(
+    image: Annotated[
+        Path | None,
+        typer.Argument(
+            help="An image file; none for a digit in the package.", metavar="IMAGE"
+        ),
+    ] = None,
+    model: Model = "mnist_cnn",
+    save: Annotated[
+        Path, typer.Option(help="Where the picture goes.", metavar="FILE")
+    ] = Path("features.png"),
+    backend: Backend = None,
+) -> None:
+    """Draw what every layer of a model makes of an image, as one picture.
+
+    \b
+    Examples:
+      kerasconv features
+      kerasconv features seven.jpg --model mnist_cnn --save maps.png
+    """  # noqa: D301
+    from kerasconv import plotting
+
+    plotting.check_suffix(save)
+    existing(image)
+    checked_model(model)
+    start(backend)
+    from kerasconv.models import load_model
+    from kerasconv.predict import feature_maps
+
+    network = load_model(model)
+    picture = _picture_for(network, image)
+    maps = feature_maps(network, picture)
+    plotting.save_figure(plotting.plot_feature_maps({"image": picture, **maps}), save)
+    print(f"{save}: {len(maps)} layers of {model}")
+
+
+@app.command()
+def kernels(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An operator (sobel, prewitt, laplacian), a model or a .keras file.",
+            metavar="NAME",
+        ),
+    ],
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a model: which layer; else the first with a kernel.",
+            metavar="LAYER",
+        ),
+    ] = None,
+    channel: Annotated[
+        int,
+        typer.Option(help="Of a layer: which input channel.", min=0, metavar="N"),
+    ] = 0,
+    save: Annotated[
+        Path, typer.Option(help="Where the picture goes.", metavar="FILE")
+    ] = Path("kernels.png"),
+    backend: Backend = None,
+) -> None:
+    """Draw the kernels of an operator or of a layer of a model.
+
+    \b
+    Examples:
+      kerasconv kernels sobel
+      kerasconv kernels mnist_cnn --layer conv2d_1 --channel 5 --save k.png
+    """  # noqa: D301
+    from kerasconv import plotting
+
+    plotting.check_suffix(save)
+    operators = _operators()
+    if name in operators:
+        drawn = operators[name]
+        for title, kernel in drawn.items():
+            print(f"{title}:\n{kernel}")
+    else:
+        checked_model(name, *operators)
+        start(backend)
+        from kerasconv.models import load_model
+
+        drawn = _layer_kernels(load_model(name), name, layer, channel)
+    plotting.save_figure(plotting.plot_kernels(drawn), save)
+    print(f"{save}: {len(drawn)} kernels")
+
+
+def _operators() -> dict[str, dict[str, "np.ndarray"]]:
+    """The kernels of each operator by a title."""
+    from kerasconv import kernels
+
+    return {
+        "sobel": _by_direction("sobel", kernels.sobel()),
+        "prewitt": _by_direction("prewitt", kernels.prewitt()),
+        "laplacian": {"laplacian": kernels.laplacian()},
+    }
+
+
+def _by_direction(name: str, pair: "np.ndarray") -> dict[str, "np.ndarray"]:
+    return {
+        f"{name} along {axis}": kernel for axis, kernel in zip("yx", pair, strict=True)
+    }
+
+
+def _layer_kernels(
+    model: Any, name: str, layer: str | None, channel: int
+) -> dict[str, "np.ndarray"]:
+    """The kernels of a convolution for one input channel, by the filter's number."""
+    import numpy as np
+
+    convolutions = {
+        each.name: each.get_weights()[0]
+        for each in model.layers
+        if each.weights and 3 <= len(each.weights[0].shape) <= 5
+    }
+    if not convolutions or (layer is not None and layer not in convolutions):
+        known = ", ".join(convolutions) or "none"
+        raise UsageError(
+            f"{name} has no kernels to draw in {layer or 'any layer'}; its layers with "
+            f"kernels: {known}"
+        )
+    layer = layer or next(iter(convolutions))
+    kernel = convolutions[layer]
+    if channel >= kernel.shape[-2]:
+        raise UsageError(
+            f"--channel must be below {kernel.shape[-2]}, the input channels of "
+            f"{layer}, not {channel}"
+        )
+    filters = np.moveaxis(kernel[..., channel, :], -1, 0)
+    return {f"{layer} {i}": each for i, each in enumerate(filters)}
+
+
+def _picture_for(model: Any, path: Path | None) -> "np.ndarray":
+    """An image brought to what a network takes: a digit, or a photograph resized."""
+    from kerasconv import images, photos
+    from kerasconv.digits import load_digits
+
+    shape = tuple(model.inputs[0].shape[1:])
+    if path is None and shape == (images.FIELD, images.FIELD, 1):
+        return load_digits()[0][0]
+    if path is None:
+        raise UsageError(f"name an image: the model takes {shape}, not a digit")
+    if shape == (images.FIELD, images.FIELD, 1):
+        return images.prepare_digit(images.read_image(path))[..., None]
+    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
+        raise UsageError(f"the model takes {shape}, which is no image of known size")
+    return photos.resized(images.read_photo(path), shape)
