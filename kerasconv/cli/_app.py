@@ -82,13 +82,13 @@ def start(backend: str | None) -> str:
     name = backends.activate(backend)
     # TensorFlow reports a missing GPU as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _hushed():
+    with hushed():
         importlib.import_module("kerasconv._keras")
     return name
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keep libraries' chatter off standard error, unless what they do fails.
 
     TensorFlow's C++ part writes a dozen lines at import that no setting silences.
@@ -148,6 +148,15 @@ Model = Annotated[
         metavar="NAME|PATH",
     ),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Load a .keras file with any class, function and size. This turns off the "
+        "list of harmless layers and the limits; such a file can run code and do "
+        "whatever you can. Only for files whose maker you know.",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -184,12 +193,12 @@ def _options(
         print(context.get_help())
 
 
-def checked_model(name: str, *others: str) -> "Card | None":
+def checked_model(name: str, *others: str, trust: bool = False) -> "Card | None":
     """Refuse a wrong model name or file before Keras, which is slow, is imported."""
     from kerasconv.models import _archive, _card
 
     if _card.is_file_name(name):
-        _archive.inspect(Path(name).expanduser())
+        _archive.inspect(Path(name).expanduser(), trust=trust)
         return None
     return _card.find_card(name, others)
 

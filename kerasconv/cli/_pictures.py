@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasconv.cli._app import Backend, Model, app, checked_model, existing, start
+from kerasconv.cli._app import (
+    Backend,
+    Model,
+    Trust,
+    app,
+    checked_model,
+    existing,
+    start,
+)
 from kerasconv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,6 +95,7 @@ def features(
     save: Annotated[
         Path, typer.Option(help="Where the picture goes.", metavar="FILE")
     ] = Path("features.png"),
+    trust: Trust = False,
     backend: Backend = None,
 ) -> None:
     """Draw what every layer of a model makes of an image, as one picture.
@@ -100,12 +109,12 @@ def features(
 
     plotting.check_suffix(save)
     existing(image)
-    checked_model(model)
+    checked_model(model, trust=trust)
     start(backend)
     from kerasconv.models import load_model
     from kerasconv.predict import feature_maps
 
-    network = load_model(model)
+    network = load_model(model, trust=trust)
     picture = _picture_for(network, image)
     maps = feature_maps(network, picture)
     plotting.save_figure(plotting.plot_feature_maps({"image": picture, **maps}), save)
@@ -135,6 +144,7 @@ def kernels(
     save: Annotated[
         Path, typer.Option(help="Where the picture goes.", metavar="FILE")
     ] = Path("kernels.png"),
+    trust: Trust = False,
     backend: Backend = None,
 ) -> None:
     """Draw the kernels of an operator or of a layer of a model.
@@ -153,11 +163,12 @@ def kernels(
         for title, kernel in drawn.items():
             print(f"{title}:\n{kernel}")
     else:
-        checked_model(name, *operators)
+        checked_model(name, *operators, trust=trust)
         start(backend)
         from kerasconv.models import load_model
 
-        drawn = _layer_kernels(load_model(name), name, layer, channel)
+        network = load_model(name, trust=trust)
+        drawn = _layer_kernels(network, name, layer, channel)
     plotting.save_figure(plotting.plot_kernels(drawn), save)
     print(f"{save}: {len(drawn)} kernels")
 

@@ -14,6 +14,7 @@ import typer
 from kerasconv.cli._app import (
     Backend,
     Model,
+    Trust,
     app,
     checked_model,
     progress,
@@ -53,6 +54,7 @@ def predict(
     batch_size: Annotated[
         int, typer.Option(help="Images a batch.", min=1, max=10_000, metavar="N")
     ] = 128,
+    trust: Trust = False,
     backend: Backend = None,
 ) -> None:
     """Tell which handwritten digit each image shows.
@@ -73,9 +75,9 @@ def predict(
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
     images = _Images(paths)
-    known = checked_model(model)
+    known = checked_model(model, trust=trust)
     start(backend)
-    ask = _reader(model, batch_size)
+    ask = _reader(model, batch_size, trust)
     write = _write_json if as_json else _write_csv if as_csv else _write_table
     answers = _answers(images, ask, batch_size, top)
     if paths:
@@ -140,12 +142,12 @@ class _Images:
             yield str(path), image, None
 
 
-def _reader(model: str, batch_size: int) -> Any:
+def _reader(model: str, batch_size: int, trust: bool) -> Any:
     from kerasconv.images import FIELD
     from kerasconv.models import load_model
     from kerasconv.predict import Predictor
 
-    network = load_model(model)
+    network = load_model(model, trust=trust)
     takes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
     gives = [tuple(tensor.shape[1:]) for tensor in network.outputs]
     if takes != [(FIELD, FIELD, 1)] or gives != [(10,)]:

@@ -8,12 +8,32 @@ of a checkout, and inside the installed package.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasconv.models._card import Card, cards, find_card, load_model
+from kerasconv.models._archive import save_model, tensor_digests
+from kerasconv.models._card import Card, cards, find_card, list_models, load_model
 
 if TYPE_CHECKING:
+    from kerasconv.models._cats_dogs_cnn import cats_dogs_cnn
+    from kerasconv.models._dense_classifier import dense_classifier
+    from kerasconv.models._digits_cnn import digits_cnn
+    from kerasconv.models._edge_classifier import edge_classifier
+    from kerasconv.models._lenet5 import lenet5
     from kerasconv.models._mnist_cnn import mnist_cnn
 
-__all__ = ["Card", "cards", "find_card", "load_model", "mnist_cnn"]
+__all__ = [
+    "Card",
+    "cards",
+    "cats_dogs_cnn",
+    "dense_classifier",
+    "digits_cnn",
+    "edge_classifier",
+    "find_card",
+    "lenet5",
+    "list_models",
+    "load_model",
+    "mnist_cnn",
+    "save_model",
+    "tensor_digests",
+]
 
 
 def __getattr__(name: str) -> Any:

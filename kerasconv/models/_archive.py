@@ -1,56 +1,241 @@
 """What a `.keras` file holds, read without letting Keras open it.
 
-A `.keras` file is a zip of `config.json`, `metadata.json` and `model.weights.h5`.
-Keras builds whatever the configuration names, so a file of unknown origin is
-looked over first.
+A `.keras` file is a zip of `config.json`, `metadata.json` and `model.weights.h5`,
+with `assets/` where layers keep vocabularies. Keras builds whatever the
+configuration names and hands the weights to the HDF5 library, so a file of unknown
+origin is looked over first, and what Keras is given is a copy of what was understood.
 """
 
+import hashlib
+import io
 import json
 import os
+import re
+import stat
+import struct
+import tomllib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kerasconv import files
 from kerasconv.errors import KerasconvError
+from kerasconv.models import _allowed, _hdf5
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
 # Far above any network that the command line can use, far below what would hurt.
 MAX_FILE_BYTES = 1 << 30
+# The configurations of the largest networks of keras.applications take 1.3 MB.
+MAX_JSON_BYTES = 4 << 20
+MAX_CARD_BYTES = 1 << 18
+MAX_MEMBERS = 1000
+# Keras stores its members as they are; whoever compresses them gains a few per cent.
+MAX_RATIO = 100
 
-_MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_REQUIRED = {CONFIG, METADATA, WEIGHTS}
+_ASSET = re.compile(r"assets/(\w[\w.-]*/)*vocabulary\.txt")
 
-# Keras's own layers that carry or load code.
-_FORBIDDEN_CLASSES = {
-    "Lambda",
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-}
+_TRUST = "if you know who made it, load it with trust=True (--trust)"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A `.keras` file that has been looked over."""
+    """A `.keras` file that has been looked over.
+
+    Attributes:
+        path: The file.
+        config: What the network is made of.
+        metadata: When and by what it was saved.
+        tensors: Every stored array by its place in the file; bfloat16 as two bytes.
+        assets: The vocabularies of layers by their names in the archive.
+        digests: SHA-256 of the configuration, every tensor and every asset.
+        digest: SHA-256 of the whole file.
+    """
 
     path: Path
     config: dict[str, Any]
-    shapes: dict[str, tuple[int, ...]]
-    """Shape of every stored weight, by its place in the file."""
+    metadata: dict[str, Any]
+    tensors: dict[str, "np.ndarray"]
+    assets: dict[str, bytes]
+    digests: dict[str, str]
+    digest: str
+
+    @property
+    def weights(self) -> dict[str, "np.ndarray"]:
+        """The tensors of the network itself, without those of its optimizer."""
+        return {
+            name: tensor
+            for name, tensor in self.tensors.items()
+            if not name.startswith("optimizer/")
+        }
+
+    def write(self, path: Path) -> None:
+        """Write what was understood, and nothing else, as a new `.keras` file."""
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(METADATA, json.dumps(self.metadata))
+            archive.writestr(CONFIG, json.dumps(self.config))
+            archive.writestr(WEIGHTS, self.hdf5())
+            for name, content in self.assets.items():
+                archive.writestr(name, content)
+
+    def hdf5(self) -> bytes:
+        """The network's tensors as an HDF5 file that was written here."""
+        import h5py
+
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            for name, tensor in self.weights.items():
+                file[name] = tensor
+                if tensor.dtype == _hdf5.BFLOAT16:
+                    file[name].attrs["dtype"] = "bfloat16"
+        return buffer.getvalue()
 
 
-def inspect(path: str | os.PathLike) -> Archive:
+def inspect(path: str | os.PathLike, *, trust: bool = False) -> Archive | None:
     """Look a `.keras` file over before Keras opens it.
+
+    Args:
+        path: The file.
+        trust: Leave out the list of classes and functions, the limits of size, and
+            the form of the weights. The archive must still be whole, and the file
+            must be the one that its own digests or a card beside it speak of.
+
+    Returns:
+        What the file holds; None for a trusted file without digests, which is left
+        to Keras.
 
     Raises:
         KerasconvError: the file is missing, is no `.keras` archive, is truncated,
-            holds something unexpected, or names a class that is neither one of
-            Keras's plain layers nor one of this package.
+            holds something unexpected, names a class or function outside the list,
+            or is not the one that its digests or its card describe.
     """
     path = Path(path)
+    data = _read(path, None if trust else MAX_FILE_BYTES)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        members = _unpack(path, data, strict=not trust)
+        config = _parse(path, members, CONFIG)
+        metadata = _parse(path, members, METADATA)
+        if "class_name" not in config:
+            raise damaged(path, f"its {CONFIG} describes no model")
+        if not trust:
+            _allowed.check(config)
+        card = _card_beside(path)
+        if trust and not card and "kerasconv" not in metadata:
+            return None
+        tensors = _hdf5.read_tensors(members[WEIGHTS])
+    except _allowed.NotAllowedError as error:
+        raise refused(path, error) from error
+    except _hdf5.FormatError as error:
+        raise damaged(path, f"in its {WEIGHTS}, {error}") from error
+    assets = {name: data for name, data in members.items() if name not in _REQUIRED}
+    digests = {
+        CONFIG: hashlib.sha256(members[CONFIG]).hexdigest(),
+        **{name: _tensor_digest(tensor) for name, tensor in tensors.items()},
+        **{name: hashlib.sha256(asset).hexdigest() for name, asset in assets.items()},
+    }
+    archive = Archive(path, config, metadata, tensors, assets, digests, digest)
+    _check_digests(archive, card)
+    return archive
+
+
+def tensor_digests(path: str | os.PathLike) -> dict[str, str]:
+    """SHA-256 of every tensor in a `.keras` file, by its place in the file.
+
+    The digest is over type, shape and values, so it stays the same however the file
+    is packed. A card holds these as `tensors`.
+
+    Raises:
+        KerasconvError: as `inspect`.
+    """
+    path = Path(path)
+    try:
+        members = _unpack(path, _read(path, MAX_FILE_BYTES), strict=True)
+        tensors = _hdf5.read_tensors(members[WEIGHTS])
+    except _hdf5.FormatError as error:
+        raise damaged(path, f"in its {WEIGHTS}, {error}") from error
+    return {name: _tensor_digest(tensor) for name, tensor in tensors.items()}
+
+
+def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
+    """Save a model as a `.keras` file that carries digests of its own contents.
+
+    The file appears whole or not at all, and loads in plain Keras as any other.
+    `load_model` and the command line refuse it if its configuration or any of its
+    tensors is later changed, also where the archive was made to look whole again.
+
+    Args:
+        model: A built Keras model.
+        path: The file to write; it must end in ".keras".
+
+    Raises:
+        KerasconvError: the file cannot be written.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kerasconv.models import load_model, mnist_cnn, save_model
+        >>> path = os.path.join(tempfile.mkdtemp(), "mine.keras")
+        >>> save_model(mnist_cnn(), path)
+        >>> load_model(path).count_params()
+        34826
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise KerasconvError(f"{path} does not end in .keras; give it that ending")
+
+    def save(beside: Path) -> None:
+        model.save(beside)
+        with zipfile.ZipFile(beside) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        digests = {
+            CONFIG: hashlib.sha256(members[CONFIG]).hexdigest(),
+            **tensor_digests(beside),
+            **{
+                name: hashlib.sha256(content).hexdigest()
+                for name, content in members.items()
+                if name not in _REQUIRED
+            },
+        }
+        metadata = json.loads(members[METADATA])
+        metadata["kerasconv"] = {"sha256": digests}
+        members[METADATA] = json.dumps(metadata).encode()
+        with zipfile.ZipFile(beside, "w") as archive:
+            for name, content in members.items():
+                # Without a date, so that only the contents make the file.
+                archive.writestr(zipfile.ZipInfo(name), content)
+
+    files.write_with(path, save)
+
+
+def damaged(path: Path, reason: object) -> KerasconvError:
+    """The one line for a file that is not whole, or not what it should be."""
+    return KerasconvError(
+        f"{path} cannot be loaded: {one_line(reason)}; save or download it again"
+    )
+
+
+def refused(path: Path, reason: object) -> KerasconvError:
+    """The one line for a file that may be whole, and is not taken."""
+    return KerasconvError(f"{path} is refused: {one_line(reason)}; {_TRUST}")
+
+
+def one_line(reason: object, length: int = 400) -> str:
+    """What may quote the file, fit for a terminal: short and without its codes."""
+    words = " ".join(str(reason)[: 10 * length].split())[:length]
+    return "".join(c if c.isprintable() else "?" for c in words)
+
+
+def _read(path: Path, limit: int | None) -> bytes:
+    """The bytes of a regular file, read once: what is checked is what is loaded."""
     if path.is_dir():
         raise KerasconvError(f"{path} is a folder, not a .keras file")
-    if not path.exists():
+    if not os.path.lexists(path):
         raise KerasconvError(f"{path} does not exist; give the path of a .keras file")
     if path.suffix != ".keras":
         raise KerasconvError(
@@ -58,77 +243,161 @@ def inspect(path: str | os.PathLike) -> Archive:
             'model.save("NAME.keras")'
         )
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = _read(path, archive)
-            shapes = _shapes(archive)
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise _damaged(path, f"it is not a whole .keras archive ({error})") from error
-    except (ValueError, KeyError, RuntimeError, RecursionError) as error:
-        raise _damaged(path, f"its contents do not parse ({error})") from error
-    _check_classes(path, config)
-    return Archive(path, config, shapes)
-
-
-def _damaged(path: Path, reason: str) -> KerasconvError:
-    line = " ".join(f"{path} cannot be loaded: {reason}".split())
-    return KerasconvError(f"{line}; save or download it again")
-
-
-def _read(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
-    names = archive.namelist()
-    if sorted(names) != sorted(_MEMBERS):
-        raise _damaged(
-            path,
-            f"it must hold {', '.join(sorted(_MEMBERS))}, and holds "
-            f"{', '.join(sorted(names)[:5]) or 'nothing'}",
-        )
-    size = sum(member.file_size for member in archive.infolist())
-    if size > MAX_FILE_BYTES:
-        raise _damaged(path, f"it unpacks to {size:,} bytes")
-    if (broken := archive.testzip()) is not None:
-        raise _damaged(path, f"the checksum of {broken} inside it is wrong")
-    config = json.loads(archive.read("config.json"))
-    if not isinstance(config, dict) or "class_name" not in config:
-        raise _damaged(path, "its config.json describes no model")
-    return config
-
-
-def _shapes(archive: zipfile.ZipFile) -> dict[str, tuple[int, ...]]:
-    import h5py
-
-    shapes = {}
-    with archive.open("model.weights.h5") as member, h5py.File(member, "r") as file:
-
-        def note(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset):
-                shapes[name] = item.shape
-
-        file.visititems(note)
-    return shapes
-
-
-def _check_classes(path: Path, config: dict[str, Any]) -> None:
-    todo: list[Any] = [config]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, dict):
-            todo.extend(item.values())
-            if isinstance(name := item.get("class_name"), str):
-                _check_class(path, name, item)
-        elif isinstance(item, list):
-            todo.extend(item)
-
-
-def _check_class(path: Path, name: str, item: dict[str, Any]) -> None:
-    registered = item.get("registered_name")
-    module = str(item.get("module") or "")
-    ours = isinstance(registered, str) and registered.startswith("kerasconv>")
-    theirs = module == "keras" or module.startswith("keras.") or module == "builtins"
-    # Keras writes a few plain values this way too: tuples, slices, dtypes.
-    value = "module" not in item and name.startswith("__")
-    if name in _FORBIDDEN_CLASSES or not (ours or theirs or value):
-        where = f"{module}.{name}" if module else name
+        # A pipe without a writer would keep a plain open waiting.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(handle, "rb") as file:
+            facts = os.fstat(handle)
+            if not stat.S_ISREG(facts.st_mode):
+                raise KerasconvError(
+                    f"{path} is a pipe or a device, not a .keras file; give a file"
+                )
+            if limit is not None and facts.st_size > limit:
+                raise refused(
+                    path, f"it takes {facts.st_size:,} bytes; the limit is {limit:,}"
+                )
+            return file.read(limit)
+    except OSError as error:
         raise KerasconvError(
-            f"{path} is refused: it holds {where}, which can run code of its own; "
-            "only Keras's plain layers and those of kerasconv are loaded"
+            f"{path} cannot be read ({error.strerror}); give a file that can be"
+        ) from error
+
+
+def _unpack(path: Path, data: bytes, *, strict: bool) -> dict[str, bytes]:
+    """The members of the archive by name, once their names and sizes are fit."""
+    if data.startswith(b"\x89HDF"):
+        raise damaged(path, "it is an .h5 file under another name, not .keras")
+    try:
+        if strict:
+            _check_end(data)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            _check_members(path, infos, strict=strict)
+            return {info.filename: archive.read(info) for info in infos}
+    except KerasconvError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise damaged(path, f"it is not a whole .keras archive ({error})") from error
+
+
+def _check_end(data: bytes) -> None:
+    """Hold the last record of a zip file to the limits before the rest is parsed."""
+    if not data.startswith(b"PK\3\4"):
+        raise ValueError("it does not begin as a zip file")
+    if len(data) < 22 or data[-22:-18] != b"PK\5\6":
+        raise ValueError("its end is missing")
+    *disks, here, count, size, start, comment = struct.unpack("<4H2IH", data[-18:])
+    if any(disks) or comment or here != count or start + size + 22 != len(data):
+        raise ValueError("its end is damaged")
+    if count > MAX_MEMBERS:
+        raise ValueError(f"it has {count:,} members; the limit is {MAX_MEMBERS:,}")
+
+
+def _check_members(path: Path, infos: list[zipfile.ZipInfo], *, strict: bool) -> None:
+    names = [info.filename for info in infos]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise damaged(path, f"it holds {min(twice)} twice")
+    others = [n for n in names if n not in _REQUIRED and (strict and not _is_asset(n))]
+    if others or not _REQUIRED.issubset(names):
+        raise damaged(
+            path,
+            f"it must hold {', '.join(sorted(_REQUIRED))}, and holds "
+            f"{', '.join(repr(name)[1:-1] for name in sorted(names)[:5]) or 'nothing'}",
         )
+    end = total = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        name, mode = info.filename, info.external_attr >> 16
+        if info.flag_bits & 1:
+            raise damaged(path, f"{name} inside it is encrypted")
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG) or info.is_dir():
+            raise damaged(path, f"{name} inside it is a link or a folder")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise damaged(path, f"{name} inside it is packed in an unusual way")
+        if info.header_offset < end:
+            raise damaged(path, f"{name} inside it shares its bytes with another")
+        end = info.header_offset + info.compress_size
+        total += info.file_size
+        if not strict:
+            continue
+        limit = MAX_JSON_BYTES if name in (CONFIG, METADATA) else MAX_FILE_BYTES
+        if info.file_size > limit or total > MAX_FILE_BYTES:
+            raise damaged(path, f"{name} inside it unpacks to {info.file_size:,} bytes")
+        if info.file_size > MAX_RATIO * info.compress_size + 1000:
+            raise damaged(
+                path,
+                f"{name} inside it unpacks to {info.file_size:,} bytes from "
+                f"{info.compress_size:,}",
+            )
+
+
+def _is_asset(name: str) -> bool:
+    return _ASSET.fullmatch(name) is not None
+
+
+def _tensor_digest(tensor: "np.ndarray") -> str:
+    digest = hashlib.sha256(f"{tensor.dtype.str} {tensor.shape} ".encode())
+    digest.update(tensor.data if tensor.flags.c_contiguous else tensor.tobytes())
+    return digest.hexdigest()
+
+
+def _card_beside(path: Path) -> dict[str, Any] | None:
+    """The facts of the card beside a file, if that is a card with digests."""
+    card = path.with_suffix(".toml")
+    if not card.is_file() or card.stat().st_size > MAX_CARD_BYTES:
+        return None
+    try:
+        facts = tomllib.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise KerasconvError(
+            f"{path} is not checked: the card {card} beside it cannot be read "
+            f"({one_line(error)}); restore the card or take it away"
+        ) from error
+    held = isinstance(facts.get("tensors"), dict) and isinstance(
+        facts.get("sha256"), str
+    )
+    return facts if held else None
+
+
+def _check_digests(archive: Archive, card: dict[str, Any] | None) -> None:
+    """Hold the contents to the digests in the file itself and in a card beside it."""
+    path, own = archive.path, archive.metadata.get("kerasconv")
+    if own is not None:
+        stated = own.get("sha256") if isinstance(own, dict) else None
+        if not isinstance(stated, dict):
+            raise damaged(path, f"the digests in its {METADATA} are damaged")
+        if changed := _first_difference(stated, archive.digests):
+            raise damaged(
+                path, f"its {changed} is not the one that was saved (by its SHA-256)"
+            )
+    if card is None or card["sha256"] == archive.digest:
+        return
+    tensors = {name: archive.digests[name] for name in archive.tensors}
+    changed = _first_difference(card["tensors"], tensors) or CONFIG
+    raise KerasconvError(
+        f"{path} is not the file that the card {path.with_suffix('.toml')} beside it "
+        f"describes: its {one_line(changed)} differs; restore the file, or take the "
+        "card away if you changed it"
+    )
+
+
+def _first_difference(stated: dict[str, Any], found: dict[str, str]) -> str | None:
+    names = (*found, *stated)
+    return next((n for n in names if stated.get(n) != found.get(n)), None)
+
+
+def _parse(path: Path, members: dict[str, bytes], name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(members[name])
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"its contents do not parse ({name}: {error})") from error
+    if not isinstance(found, dict):
+        raise damaged(path, f"its {name} describes no model")
+    return found

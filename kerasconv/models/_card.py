@@ -15,13 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import _archive
+from kerasconv.models import _archive, _loading
 
 if TYPE_CHECKING:
     import keras
 
 # Architecture -> the weights that its bare name means.
-ARCHITECTURES = {"mnist_cnn": "mnist"}
+ARCHITECTURES = {
+    "mnist_cnn": "mnist",
+    "edge_classifier": "mnist",
+    "dense_classifier": "mnist",
+    "lenet5": "mnist",
+    "digits_cnn": "mnist",
+    "cats_dogs_cnn": "cats_vs_dogs",
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,16 @@ def cards() -> dict[str, Card]:
     return {card.name: card for card in found}
 
 
+def list_models() -> list[str]:
+    """The full names of the trained models of the zoo.
+
+    Example:
+        >>> "mnist_cnn/mnist" in list_models()
+        True
+    """
+    return list(cards())
+
+
 def find_card(name: str, others: Sequence[str] = ()) -> Card:
     """The card of a model of the zoo.
 
@@ -118,16 +135,22 @@ def find_card(name: str, others: Sequence[str] = ()) -> Card:
     raise UsageError(f"unknown model {name!r}; {hint}")
 
 
-def load_model(name: str | os.PathLike) -> "keras.Model":
+def load_model(name: str | os.PathLike, trust: bool = False) -> "keras.Model":
     """A trained model of the zoo, or one of your own `.keras` files.
 
     A model of the zoo is built by this package's code and takes only its weights
     from the file, once the file's SHA-256 is the card's. A file of your own is
-    looked over before Keras opens it: it may hold Keras's plain layers and those
-    of this package, and nothing that runs code.
+    looked over before Keras opens it: it may name Keras's plain layers and functions
+    and those of this package, and nothing that runs code; it may declare no more
+    weights than it stores; and if it carries digests of its contents (`save_model`
+    writes them), or a card with digests lies beside it, it must agree with them.
+    Weights that were changed in a file without digests cannot be told from others.
 
     Args:
         name: "mnist_cnn", "mnist_cnn/mnist", or the path of a `.keras` file.
+        trust: Take a file of your own as it is: any class and function, code within
+            the file included, and any size. Such a file can do whatever your programs
+            can: give this only for a file whose maker you know.
 
     Returns:
         A Keras model, not compiled.
@@ -142,7 +165,7 @@ def load_model(name: str | os.PathLike) -> "keras.Model":
         34826
     """
     if is_file_name(name):
-        return _load_file(Path(name))
+        return _loading.load_file(Path(name), trust=trust)
     from kerasconv import models
 
     card = find_card(os.fspath(name))
@@ -182,19 +205,18 @@ def load_weights(
         card = find_card(f"{architecture}/{weights}")
         path = card.verify()
         what = f"weights={weights!r} (trained with {_arguments(card)})"
-    stored = _archive.inspect(path).shapes
+    archive = _archive.inspect(path)
+    stored = [tensor.shape for tensor in archive.weights.values()]
     wanted = [tuple(weight.shape) for weight in model.weights]
     misfit = UsageError(
         f"{what} do not fit this {architecture}: its weights are of shapes "
-        f"{wanted}, the file has {list(stored.values())}; change the arguments or "
+        f"{wanted}, the file has {stored}; change the arguments or "
         "use weights=None"
     )
-    # Variables of optimizers lie beside those of layers in a file.
-    kept = [s for name, s in stored.items() if not name.startswith("optimizer")]
-    if sorted(kept) != sorted(wanted):
+    if sorted(stored) != sorted(wanted):
         raise misfit
     try:
-        model.load_weights(path)
+        _loading.load_tensors(model, archive)
     except ValueError as error:
         raise misfit from error
 
@@ -205,18 +227,3 @@ def _arguments(card: Card) -> str:
         f"{key}={tuple(value) if isinstance(value, list) else value!r}"
         for key, value in pairs
     )
-
-
-def _load_file(path: Path) -> "keras.Model":
-    path = path.expanduser()
-    _archive.inspect(path)
-    import kerasconv.layers  # noqa: F401  registers this package's layers
-    from kerasconv._keras import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise KerasconvError(
-            f"{path} cannot be loaded: {reason}; was it saved by Keras 3?"
-        ) from error

@@ -1,0 +1,126 @@
+"""Models and weights from files: what was looked over is what Keras is given."""
+
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasconv.errors import KerasconvError
+from kerasconv.models import _allowed, _archive
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_file(path: Path, *, trust: bool = False) -> "keras.Model":
+    """The model in a `.keras` file, not compiled.
+
+    Raises:
+        KerasconvError: the file is missing, damaged, or refused.
+    """
+    path = path.expanduser()
+    archive = _archive.inspect(path, trust=trust)
+    import kerasconv.layers  # noqa: F401  registers this package's layers
+
+    if trust:
+        return _open(path, path, safe_mode=False)
+    try:
+        _allowed.resolve(archive.config)
+    except _allowed.NotAllowedError as error:
+        raise _archive.refused(path, error) from error
+    # Keras would build the optimizers of nested models too.
+    _allowed.drop_compilation(archive.config)
+    with tempfile.TemporaryDirectory(prefix="kerasconv-") as folder:
+        copy = Path(folder) / "model.keras"
+        archive.write(copy)
+        _rehearse(archive, copy)
+        return _open(path, copy, safe_mode=True)
+
+
+def load_tensors(model: "keras.Model", archive: _archive.Archive) -> None:
+    """Give a built network the tensors of a file that has been looked over.
+
+    Raises:
+        ValueError: they do not fit the network.
+    """
+    with tempfile.TemporaryDirectory(prefix="kerasconv-") as folder:
+        copy = Path(folder) / "model.weights.h5"
+        copy.write_bytes(archive.hdf5())
+        model.load_weights(copy)
+
+
+def _open(path: Path, copy: Path, *, safe_mode: bool) -> "keras.Model":
+    from kerasconv._keras import keras
+
+    try:
+        model = keras.saving.load_model(copy, compile=False, safe_mode=safe_mode)
+    except Exception as error:
+        raise _unfit(path, error) from error
+    if not isinstance(model, keras.Model):
+        raise _archive.damaged(path, "what it holds is no model")
+    return model
+
+
+def _rehearse(archive: _archive.Archive, copy: Path) -> None:
+    """Load the model once without giving its variables memory.
+
+    A few bytes of configuration can declare a layer of any size. Within a stateless
+    scope Keras makes variables that have a shape and no value, so what is declared
+    can be held to what is stored before anything is allocated. Such variables wait in
+    a list of the thread's for their values: the thread is let go, and with it they.
+    """
+    found: list[Exception] = []
+    thread = threading.Thread(target=_try, args=(archive, copy, found))
+    thread.start()
+    thread.join()
+    for error in found:
+        raise error
+
+
+def _try(archive: _archive.Archive, copy: Path, found: list[Exception]) -> None:
+    from kerasconv._keras import keras
+
+    try:
+        with keras.StatelessScope(initialize_variables=False) as scope:
+            model = _open(archive.path, copy, safe_mode=True)
+            empty = [v for v in model.weights if scope.get_current_value(v) is None]
+        declared = Counter((tuple(v.shape), _kind(v.dtype)) for v in model.weights)
+        declared -= Counter(
+            (tensor.shape, _kind(tensor.dtype.name))
+            for tensor in archive.weights.values()
+        )
+        missing = [shape for shape, _ in declared] or [tuple(v.shape) for v in empty]
+        if missing:
+            raise _archive.damaged(
+                archive.path,
+                "its layers have weights that it does not store, of shape "
+                + ", ".join(map(str, missing[:3])),
+            )
+    except Exception as error:
+        found.append(error)
+
+
+def _kind(dtype: Any) -> str:
+    """Float, whole number or truth: widths may differ between backends."""
+    name = str(dtype)
+    if "float" in name or name == "void16":
+        return "float"
+    return "int" if "int" in name else name
+
+
+def _unfit(path: Path, error: Exception) -> KerasconvError:
+    text = str(error) or type(error).__name__
+    # Keras prints the whole configuration before the reason, and for weights lists
+    # all that it could not load and gives the reason for one.
+    text = text.rpartition("Exception encountered: ")[2]
+    _, found, example = text.partition("Example error message for object ")
+    if found:
+        example = _archive.one_line(example, 200)
+        return _archive.damaged(
+            path, f"its layers and its weights do not fit one another ({example})"
+        )
+    return KerasconvError(
+        f"{path} cannot be loaded: {_archive.one_line(text, 200)}; was it saved by "
+        "Keras 3?"
+    )
