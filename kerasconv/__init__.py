@@ -16,6 +16,7 @@ _SUBMODULES = (
     "data",
     "digits",
     "errors",
+    "export",
     "images",
     "kernels",
     "layers",
@@ -24,7 +25,9 @@ _SUBMODULES = (
     "photos",
     "plotting",
     "predict",
+    "testing",
     "training",
+    "tutorials",
 )
 
 __all__ = ["__version__", *_SUBMODULES]

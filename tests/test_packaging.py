@@ -45,14 +45,20 @@ def names_of(wheel):
         return set(archive.namelist())
 
 
-def test_the_wheel_holds_every_module_the_zoo_and_the_typing_marker(built):
+def test_the_wheel_holds_modules_zoo_tutorials_and_the_typing_marker(built):
     held = names_of(built[0])
     modules = {str(p.relative_to(CHECKOUT)) for p in CHECKOUT.glob("kerasconv/**/*.py")}
     zoo = {
         f"kerasconv/zoo/{p.relative_to(CHECKOUT / 'models')}"
         for p in CHECKOUT.glob("models/*/*")
     }
-    assert modules | zoo <= held
+    lessons = {
+        f"kerasconv/lessons/{p.name}" for p in CHECKOUT.glob("tutorials/[0-9]*.py")
+    }
+    assert lessons
+    assert modules | zoo | lessons <= held
+    # Of tutorials/ nothing else: the site is built from a clone.
+    assert lessons == {name for name in held if "lessons/" in name}
     assert {"kerasconv/py.typed", "kerasconv/_digits.npz", "kerasconv/NOTICE"} <= held
     assert any(name.endswith("licenses/LICENSE") for name in held)
 
@@ -173,6 +179,14 @@ def test_the_installed_wheel_asks_for_a_missing_backend_by_its_extra(installed):
     assert done.stderr.count("\n") == 1
 
 
+def test_the_installed_wheel_says_that_the_site_is_built_from_a_clone(installed):
+    _, run = installed
+    done = run("-m", "kerasconv.docs", "site")
+    assert done.returncode == 1
+    assert "built from a clone" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_every_package_that_the_code_imports_is_a_requirement():
     imported = set()
     for path in CHECKOUT.glob("kerasconv/**/*.py"):
@@ -191,9 +205,10 @@ def test_every_package_that_the_code_imports_is_a_requirement():
 
 def test_every_extra_that_a_message_names_exists():
     extras = importlib.metadata.metadata("kerasconv").get_all("Provides-Extra")
-    assert {"tensorflow", "jax", "torch", "openvino", "data", "test", "all"} == {
-        *extras
-    }
+    assert {*extras} == {
+        "tensorflow", "jax", "torch", "openvino", "data", "docs", "export",
+        "test", "all",
+    }  # fmt: skip
     for path in CHECKOUT.glob("kerasconv/**/*.py"):
         for named in re.findall(r"kerasconv\[([\w,]+)\]", path.read_text()):
             assert set(named.split(",")) <= {*extras}

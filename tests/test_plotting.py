@@ -1,9 +1,12 @@
 """A picture shows what it was given, legibly, and is written whole or not at all."""
 
+import base64
+import io
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,12 +17,19 @@ from PIL import Image
 from kerasconv import plotting
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.plotting import (
+    plot_bars,
     plot_confusion_matrix,
     plot_digits,
     plot_feature_maps,
     plot_history,
+    plot_images,
     plot_kernels,
+    plot_lines,
+    plot_scores,
+    plot_slide,
+    plot_window,
     save_figure,
+    show,
 )
 
 pytestmark = pytest.mark.once
@@ -35,6 +45,8 @@ LAYERS = {
     "flat": RNG.random(200),
     "dense": RNG.normal(size=10),
 }
+SIGNAL = np.array([0, 0, 2, 5, 5, 3, 3, 4])
+STEP = np.array([[2, 2, 2, 2, 7, 7, 7]] * 4 + [[2] * 7] * 2)
 HISTORY = {"loss": [3, 2, 1], "val_loss": [3, 2.5, 2], "accuracy": [0.1, 0.2, 0.3]}
 
 FIGURES = {
@@ -50,7 +62,29 @@ FIGURES = {
     "names": lambda: plot_confusion_matrix(np.eye(3), ["aeroplane", "ship", "cat"]),
     "digits": lambda: plot_digits(RNG.random((13, 28, 28)), ["7 (99.9 %)\nno 3"] * 13),
     "history": lambda: plot_history(HISTORY),
-}
+    "numbers": lambda: plot_images({"image": STEP, "signed": -10 * STEP}),
+    "photographs": lambda: plot_images(
+        {"colour": RNG.random((30, 45, 3)), "x": RNG.normal(size=(30, 45)),
+         "size": RNG.random((30, 45, 1))}
+    ),
+    "signals": lambda: plot_bars({"x": SIGNAL, "y": np.diff(SIGNAL)}),
+    "lines": lambda: plot_lines(
+        {"a long name": SIGNAL, "b": SIGNAL + 1}, xlabel="shift", ylabel="change"
+    ),
+    "scores": lambda: plot_scores(
+        {"pixels (7,850)": 91.2, "signed Sobel, weighted pool (1,970)": 95.93},
+        xlabel="right (%), with 95 % intervals",
+        intervals={"pixels (7,850)": (90.6, 91.8)},
+    ),
+    "logarithmic scores": lambda: plot_scores(
+        {"jax": 0.15, "numpy": 3.6}, xlabel="one image (ms)", log=True
+    ),
+    "window": lambda: plot_window(STEP, SOBEL, (0, 3), pad=1),
+    "window on a signal": lambda: plot_window(SIGNAL, [-1, 1], 2, pad=(1, 0)),
+    "slide": lambda: plot_slide(SIGNAL, [-1, 1], pad=(1, 0)),
+    "large window": lambda: plot_window(STEP, np.ones((5, 5)) / 25, (0, 0)),
+    "slide of fractions": lambda: plot_slide(SIGNAL / 8, [0.25, 0.5, 0.25]),
+}  # fmt: skip
 
 
 def panels(figure):
@@ -300,6 +334,302 @@ def test_one_epoch_is_drawn():
 def test_an_empty_history_is_refused(history):
     with pytest.raises(ValueError, match="`history` must not be empty"):
         plot_history(history)
+
+
+# Images, signals, curves ----------------------------------------------------------
+
+
+def numbers(ax):
+    """What is written in the cells of a panel, as an array; NaN where there is none."""
+    height, width = ax.images[0].get_array().shape
+    written = np.full((height, width), np.nan)
+    for text in ax.texts:
+        written[int(text._y), int(text._x)] = float(text.get_text().replace("−", "-"))
+    return written
+
+
+def frames(ax):
+    """The framed cells of a panel: (first column, first row, width, height)."""
+    return [
+        (p.get_x() + 0.5, p.get_y() + 0.5, p.get_width(), p.get_height())
+        for p in ax.patches
+        if p.get_linewidth() > 2
+    ]
+
+
+def hatched(ax):
+    return sorted(
+        (p.get_y() + 0.5, p.get_x() + 0.5) for p in ax.patches if p.get_hatch()
+    )
+
+
+def test_small_images_show_their_numbers_on_one_scale():
+    axes = panels(plot_images({"a": STEP, "b": -3 * STEP}))
+    assert [ax.get_title() for ax in axes] == ["a", "b"]
+    np.testing.assert_array_equal(numbers(axes[0]), STEP)
+    np.testing.assert_array_equal(numbers(axes[1]), -3 * STEP)
+    assert {ax.images[0].get_clim() for ax in axes} == {(-21, 21)}
+
+
+def test_signed_maps_share_a_scale_about_zero_and_grey_ones_begin_at_zero():
+    x, y = RNG.normal(size=(2, 20, 30))
+    figure = plot_images({"x": x, "y": 3 * y, "size": abs(x), "photo": x * 0 + 0.5})
+    most = 3 * abs(y).max()
+    assert most > abs(x).max()
+    limits = [ax.images[0].get_clim() for ax in panels(figure)]
+    assert limits == [(-most, most)] * 2 + [(0, abs(x).max()), (0, 0.5)]
+    assert len(bars(figure)) == 1
+
+
+def test_a_limit_holds_for_grey_and_signed_maps_and_colours_stay():
+    x, photo = RNG.normal(size=(20, 30)), RNG.random((20, 30, 3))
+    axes = panels(
+        plot_images({"x": x, "size": abs(x), "photo": photo}, limit=0.5, columns=2)
+    )
+    limits = [ax.images[0].get_clim() for ax in axes]
+    assert limits == [(-0.5, 0.5), (0, 0.5), (0, 1)]
+    np.testing.assert_array_equal(axes[2].images[0].get_array(), photo)
+    assert axes[0].get_gridspec().get_geometry() == (2, 2)
+
+
+def test_black_and_level_images_are_drawn():
+    plot_images({"black": np.zeros((20, 20))}).draw_without_rendering()
+    plot_images({"black": np.zeros((3, 3))}).draw_without_rendering()
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [{}, {"x": np.ones(3)}, {"x": np.ones((3, 3, 2))}, {"x": np.ones((0, 3))}],
+)
+def test_what_is_no_picture_is_refused(pictures):
+    with pytest.raises(ValueError, match=r"must not be empty|must have the shape"):
+        plot_images(pictures)
+
+
+def test_signals_stand_below_one_another_cell_by_cell():
+    axes = panels(plot_bars({"x": SIGNAL, "y": np.diff(SIGNAL)}))
+    assert [ax.get_title("left") for ax in axes] == ["x", "y"]
+    assert [bar.get_height() for bar in axes[0].patches] == SIGNAL.tolist()
+    assert [bar.get_height() for bar in axes[1].patches] == np.diff(SIGNAL).tolist()
+    assert axes[0].get_xlim() == axes[1].get_xlim()
+
+
+@pytest.mark.parametrize("signals", [{}, {"x": STEP}, {"x": []}])
+def test_what_is_no_signal_is_refused(signals):
+    with pytest.raises(ValueError, match=r"must not be empty|must have one axis"):
+        plot_bars(signals)
+
+
+def test_curves_can_be_told_apart_without_colour():
+    curves = {str(i): SIGNAL + i for i in range(6)}
+    (ax,) = panels(plot_lines(curves, range(1, 9), xlabel="n", ylabel="v"))
+    assert len({line.get_marker() for line in ax.lines}) == 6
+    assert len({line.get_color() for line in ax.lines}) == 6
+    np.testing.assert_array_equal(ax.lines[2].get_ydata(), SIGNAL + 2)
+    np.testing.assert_array_equal(ax.lines[2].get_xdata(), range(1, 9))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("n", "v")
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == list(curves)
+
+
+def test_no_curve_or_too_many_are_refused():
+    with pytest.raises(ValueError, match="`curves` must not be empty"):
+        plot_lines({})
+    with pytest.raises(ValueError, match="`curves` must be at most 6"):
+        plot_lines({str(i): [1] for i in range(7)})
+
+
+# A window and its arithmetic ------------------------------------------------------
+
+
+def test_scores_stand_from_top_to_bottom_with_their_numbers():
+    figure = plot_scores({"a": 91.23, "b": 5832.1, "c": 0.125}, xlabel="things")
+    (ax,) = figure.axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert [t.get_text() for t in ax.texts] == ["91.2", "5,832", "0.125"]
+    assert ax.yaxis_inverted()
+    assert [bar.get_width() for bar in ax.patches] == [91.23, 5832.1, 0.125]
+
+
+def test_an_interval_is_drawn_from_end_to_end_before_the_number():
+    figure = plot_scores(
+        {"a": 60.0, "b": 70.0}, xlabel="%", intervals={"b": (68.0, 72.0)}
+    )
+    (ax,) = figure.axes
+    (whisker,) = ax.lines
+    assert list(whisker.get_xdata()) == [68, 72]
+    assert set(whisker.get_ydata()) == {1}
+    assert [text.xy[0] for text in ax.texts] == [60, 72]
+
+
+@pytest.mark.parametrize(("scores", "log"), [({}, False), ({"a": 0.0}, True)])
+def test_scores_that_cannot_be_drawn_are_refused(scores, log):
+    with pytest.raises(ValueError, match="`scores`"):
+        plot_scores(scores, xlabel="things", log=log)
+
+
+def test_a_window_shows_input_kernel_products_and_result():
+    figure = plot_window(STEP, SOBEL, (0, 3), pad=1)
+    given, kernel, products, result = panels(figure)
+    np.testing.assert_array_equal(numbers(given), np.pad(STEP, 1))
+    np.testing.assert_array_equal(numbers(kernel), SOBEL)
+    np.testing.assert_array_equal(
+        numbers(products), [[0, 0, 0], [-4, 0, 14], [-2, 0, 7]]
+    )
+    from scipy import ndimage
+
+    np.testing.assert_array_equal(
+        numbers(result), ndimage.correlate(STEP, SOBEL, mode="constant")
+    )
+    assert frames(given) == [(3, 0, 3, 3)]
+    assert frames(result) == [(3, 0, 1, 1)]
+    assert figure._supxlabel.get_text() == "0 + 0 + 0 − 4 + 0 + 14 − 2 + 0 + 7 = 15"
+
+
+def test_only_the_border_is_hatched():
+    given = panels(plot_window(STEP, SOBEL, (0, 0), pad=((1, 0), (0, 2))))[0]
+    inside = np.pad(np.ones(STEP.shape), ((1, 0), (0, 2)))
+    assert hatched(given) == [tuple(at) for at in np.argwhere(inside == 0)]
+
+
+def test_a_window_with_strides_stands_where_its_result_belongs():
+    given, *_, result = panels(plot_window(STEP, SOBEL, (1, 2), strides=2))
+    assert frames(given) == [(4, 2, 3, 3)]
+    assert frames(result) == [(2, 1, 1, 1)]
+    assert numbers(result).shape == (2, 3)
+
+
+def test_a_window_follows_the_border_mode():
+    given = panels(plot_window(STEP, SOBEL, (0, 0), pad=1, border_mode="symmetric"))[0]
+    np.testing.assert_array_equal(numbers(given), np.pad(STEP, 1, mode="symmetric"))
+
+
+def test_a_slide_has_a_frame_for_each_result():
+    axes = panels(plot_slide(SIGNAL, [-1, 1], pad=(1, 0)))
+    results = np.diff(SIGNAL, prepend=0)
+    assert len(axes) == 8
+    for i, ax in enumerate(axes):
+        rows = numbers(ax)
+        np.testing.assert_array_equal(rows[0], [0, *SIGNAL])
+        assert rows[1, i : i + 2].tolist() == [-1, 1]
+        assert np.isfinite(rows[1]).sum() == 2
+        np.testing.assert_array_equal(rows[2, 1 : i + 2], results[: i + 1])
+        assert np.isfinite(rows[2]).sum() == i + 1
+        assert frames(ax) == [(i, 0, 2, 2), (i + 1, 2, 1, 1)]
+        assert hatched(ax) == [(0, 0)]
+    assert axes[3].get_title("left") == "y[3] = −1·2 + 1·5 = 3"
+    assert axes[5].get_title("left") == "y[5] = −1·5 + 1·3 = −2"
+
+
+def test_a_slide_of_stride_two_leaves_every_second_place_empty():
+    axes = panels(plot_slide(SIGNAL, [-1, 1], pad=(1, 0), strides=2))
+    assert len(axes) == 4
+    last = numbers(axes[-1])[2]
+    assert last[1::2].tolist() == [0, 2, 0, 0]
+    assert np.isnan(last[::2]).all()
+
+
+def test_a_slide_without_a_border_begins_at_the_first_value():
+    axes = panels(plot_slide(SIGNAL, [1, 0, -1]))
+    assert len(axes) == 6
+    assert hatched(axes[0]) == []
+    assert frames(axes[-1]) == [(5, 0, 3, 2), (5, 2, 1, 1)]
+    assert axes[0].get_title("left") == "y[0] = 1·0 + 0·0 − 1·2 = −2"
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plot_window(STEP, [-1, 1], (0, 0)), "both have two"),
+        (lambda: plot_window(np.ones((2, 2, 2)), np.ones((1, 1, 1)), 0), "both have"),
+        (lambda: plot_window(STEP, np.ones((9, 9)), (0, 0)), "`kernel` must fit"),
+        (lambda: plot_window(STEP, SOBEL, (4, 0)), r"`at` must be .*\(4, 5\)"),
+        (lambda: plot_window(STEP, SOBEL, (-1, 0)), "`at` must be"),
+        (lambda: plot_window(STEP, SOBEL, 0), "`at` must be"),
+        (lambda: plot_slide(STEP, SOBEL), "`data` must have one axis"),
+        (lambda: plot_slide([1], [-1, 1]), "`kernel` must fit"),
+    ],
+)
+def test_a_window_that_cannot_be_drawn_is_refused(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+
+
+# Showing --------------------------------------------------------------------------
+
+WORDS = {"alt": 'A "kernel" <of two> & more.', "caption": "It is 1 < 2 & signed."}
+
+
+class Elements(HTMLParser):
+    """The elements of a piece of HTML, and the text of each."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = {}, []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.found[tag] = dict(attributes)
+        if tag != "img":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.found[self.open[-1]]["text"] = data
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """What a notebook is given to show."""
+    sent = []
+    shell = SimpleNamespace(display_pub=SimpleNamespace(publish=sent.append))
+    notebook = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    return sent
+
+
+def test_a_notebook_gets_the_picture_with_its_words(published):
+    figure = plot_kernels([[-1, 1]])
+    assert show(figure, **WORDS) is None
+    (data,) = published
+    assert data["text/plain"] == WORDS["alt"]
+    found = Elements(data["text/html"]).found
+    assert found["img"]["alt"] == WORDS["alt"]
+    assert found["figcaption"]["text"] == WORDS["caption"]
+    kind, _, code = found["img"]["src"].partition(",")
+    assert kind == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(code))) as image:
+        # Two pixels of the picture to one of the page.
+        assert image.width == pytest.approx(2 * int(found["img"]["width"]), abs=2)
+        assert np.asarray(image.convert("L")).std() > 5
+
+
+def test_a_plain_script_shows_nothing(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    show(plot_kernels([[-1, 1]]), **WORDS)
+    python_without_a_notebook = SimpleNamespace(get_ipython=lambda: None)
+    monkeypatch.setitem(sys.modules, "IPython", python_without_a_notebook)
+    show(plot_kernels([[-1, 1]]), **WORDS)
+    assert capsys.readouterr().out == ""
+
+
+def test_pyplot_is_told_that_its_figure_has_been_shown(published, monkeypatch):
+    closed = []
+    pyplot = SimpleNamespace(close=closed.append)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", pyplot)
+    figure = plot_kernels([[-1, 1]])
+    show(figure, **WORDS)
+    assert closed == [figure]
+    assert len(published) == 1
+
+
+@pytest.mark.parametrize("words", [{"alt": " "}, {"caption": ""}, {"alt": None}])
+def test_a_figure_without_words_is_refused(published, words):
+    with pytest.raises(ValueError, match=r"`(alt|caption)` must say something"):
+        show(plot_kernels([[-1, 1]]), **{**WORDS, **words})
+    assert not published
 
 
 # Files ----------------------------------------------------------------------------

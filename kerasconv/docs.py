@@ -1,0 +1,121 @@
+"""Builds the site: the tutorials, executed, the API, the zoo and the benchmarks.
+
+`python -m kerasconv.docs [OUT]` builds it from a clone, without a network, into `OUT`
+(default: `.site` in the clone). `KERASCONV_FAST=1` shrinks the data of the tutorials.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from kerasconv import backends
+from kerasconv.errors import KerasconvError, UsageError
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+NEEDS = (
+    "sphinx",
+    "myst_nb",
+    "furo",
+    "jupytext",
+    "ipykernel",
+    "sphinx_copybutton",
+    "sphinx-mathjax-offline",
+)
+
+
+def build(out: str | os.PathLike = CHECKOUT / ".site") -> Path:
+    """Build the site.
+
+    Warnings are errors.
+
+    Args:
+        out: the folder to write; what an earlier build left there is removed.
+
+    Returns:
+        The home page.
+
+    Raises:
+        UsageError: `out` holds something that is no site.
+        KerasconvError: there is no clone to build from, Sphinx is missing, the
+            backend does not train, or a page cannot be built.
+
+    Example:
+        >>> build("site").name
+        'index.html'
+    """
+    out = Path(out).resolve()
+    if not (CHECKOUT / "tutorials" / "conf.py").is_file():
+        raise KerasconvError(
+            "the site is built from a clone of the repository, which holds the pages; "
+            f"this is an installed package ({Path(__file__).parent})"
+        )
+    for module in NEEDS:
+        if find_spec(module) is None:
+            raise KerasconvError(
+                f'{module} is not installed: pip install "kerasconv[docs]"'
+            )
+    if not backends.BACKENDS[backend := backends.activate()].trains:
+        able = [name for name, facts in backends.BACKENDS.items() if facts.trains]
+        raise KerasconvError(
+            f"the tutorials train networks, which Keras cannot on {backend}; set "
+            f"KERAS_BACKEND to one of {', '.join(able)}"
+        )
+    empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not empty and not (out / ".buildinfo").is_file():
+        raise UsageError(f"{str(out)!r} is there already and holds no site")
+
+    from sphinx.cmd.build import build_main
+
+    with tempfile.TemporaryDirectory() as work:
+        _prepare_kernels(Path(work), backend)
+        built, doctrees = (str(Path(work, name)) for name in ("site", "doctrees"))
+        # Not several pages at once (-j): tutorials measure times.
+        pages = ["-c", str(CHECKOUT / "tutorials"), str(CHECKOUT), built]
+        if build_main(["-W", "--keep-going", "-d", doctrees, *pages]):
+            raise KerasconvError("the site was not built; Sphinx says above why")
+        # Only now, so that an earlier site outlives a build that fails.
+        if out.exists():
+            shutil.rmtree(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(built, out)
+    return out / "index.html"
+
+
+def _prepare_kernels(work: Path, backend: str) -> None:
+    """Tell the kernels, which execute the tutorials, by the environment what to run."""
+    # Not the user's own profile: its startup files would run before every tutorial.
+    profile = work / "profile_default"
+    profile.mkdir()
+    # A kernel warns at its start that another user of this machine could listen.
+    profile.joinpath("ipython_kernel_config.py").write_text(
+        "get_config().IPKernelApp.log_level = 40\n"
+    )
+    paths = [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]
+    os.environ.update(
+        IPYTHONDIR=str(work),
+        KERAS_BACKEND=backend,
+        PYTHONPATH=os.pathsep.join(filter(None, paths)),
+    )
+    # TensorFlow reports a missing GPU as an error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def main(arguments: list[str]) -> int:
+    """The command: one line on an error, and its exit status."""
+    if len(arguments) > 1 or any(text.startswith("-") for text in arguments):
+        print("usage: python -m kerasconv.docs [OUT]", file=sys.stderr)
+        return 2
+    try:
+        print(build(*arguments))
+    except (KerasconvError, OSError) as error:
+        print(f"kerasconv.docs: error: {error}", file=sys.stderr)
+        return getattr(error, "exit_status", 1)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

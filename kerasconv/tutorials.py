@@ -1,0 +1,217 @@
+"""The tutorials: scripts that are read as pages, opened as notebooks, run as tests.
+
+A tutorial is a Python script in jupytext's percent format, numbered in the order of
+reading. `kerasconv tutorials` lists them and writes them as notebooks.
+"""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasconv import files
+from kerasconv.errors import KerasconvError, UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = [
+    "Tutorial",
+    "copy_notebooks",
+    "folder",
+    "is_fast",
+    "list_tutorials",
+    "progress_bar",
+]
+
+
+@dataclass(frozen=True)
+class Tutorial:
+    """One tutorial.
+
+    Attributes:
+        path: The script.
+        title: Its heading.
+        minutes: How long it takes to read.
+    """
+
+    path: Path
+    title: str
+    minutes: int
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending, "03_pooling"."""
+        return self.path.stem
+
+
+def is_fast() -> bool:
+    """Whether the tutorials shall shrink their data, as the tests have them do.
+
+    It is what the environment variable `KERASCONV_FAST` says: unset, empty or "0" is
+    no.
+
+    Example:
+        >>> images = images[:8] if is_fast() else images
+    """
+    return os.environ.get("KERASCONV_FAST", "") not in ("", "0")
+
+
+def folder() -> Path:
+    """Where the tutorials are: in the installed package, or in the checkout."""
+    installed = Path(str(resources.files("kerasconv"))) / "lessons"
+    if installed.is_dir():
+        return installed
+    return Path(__file__).resolve().parents[1] / "tutorials"
+
+
+def list_tutorials() -> list[Tutorial]:
+    """All tutorials, in the order of reading.
+
+    Raises:
+        KerasconvError: they are missing from the installation.
+
+    Example:
+        >>> list_tutorials()[0].title
+        'Convolution in one dimension'
+    """
+    found = [_read(path) for path in sorted(folder().glob("[0-9]*.py"))]
+    if not found:
+        raise KerasconvError(
+            f"there are no tutorials in {folder()}; install kerasconv again"
+        )
+    return found
+
+
+def copy_notebooks(
+    directory: str | os.PathLike, *, overwrite: bool = False
+) -> list[Path]:
+    """Writes every tutorial as a Jupyter notebook, not yet run.
+
+    Args:
+        directory: where they go; it is made if it does not exist.
+        overwrite: whether to replace notebooks of the same names.
+
+    Returns:
+        The notebooks' paths.
+
+    Raises:
+        UsageError: one of them exists already; then nothing is written.
+        KerasconvError: the place cannot be written.
+
+    Example:
+        >>> copy_notebooks("lessons")[0].name
+        '01_convolution_in_one_dimension.ipynb'
+    """
+    # Only here, so that listing the tutorials does not wait for it.
+    import jupytext
+
+    scripts = [tutorial.path for tutorial in list_tutorials()]
+    targets = [Path(directory).expanduser() / f"{s.stem}.ipynb" for s in scripts]
+    if not overwrite:
+        for target in targets:
+            if target.exists():
+                raise UsageError(
+                    f"{target} exists already, perhaps with your changes; choose "
+                    "another folder, or replace it with --force"
+                )
+    for script, target in zip(scripts, targets, strict=True):
+        notebook = jupytext.read(script, fmt="py:percent")
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = _LINK.sub(r"](\1.ipynb", cell.source)
+        files.write_text(target, jupytext.writes(notebook, fmt="ipynb"))
+    return targets
+
+
+# A link from one tutorial to another, by the name of its script.
+_LINK = re.compile(r"\]\((\d\d_\w+)\.py")
+
+
+def _read(path: Path) -> Tutorial:
+    text = path.read_text(encoding="utf-8")
+    title = re.search(r"^# # (.+)$", text, re.MULTILINE)
+    minutes = re.search(r"\*\*Reading time:\*\* (\d+) minutes", text)
+    if title is None or minutes is None:
+        raise KerasconvError(f"the tutorial {path} has no title or no reading time")
+    return Tutorial(path, title[1], int(minutes[1]))
+
+
+def progress_bar(batches_shown: int = 10) -> "keras.callbacks.Callback":
+    """A progress bar for training, wherever a tutorial runs.
+
+    On a terminal one line is redrawn in place. In a notebook one output is, so that
+    a page built from it keeps the end only (Keras's own bar leaves every state that
+    it went through). Elsewhere there is a line an epoch.
+
+    Args:
+        batches_shown: after how many batches it is drawn anew.
+
+    Returns:
+        A Keras callback, for one call of `fit` after another.
+
+    Example:
+        >>> model.fit(x, y, epochs=3, verbose=0, callbacks=[progress_bar()])
+        epoch 3 of 3 [####################] 21 s, accuracy 0.978, loss 0.074
+    """
+    from kerasconv._keras import keras
+
+    class ProgressBar(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.began = time.perf_counter()
+            self.draw, self.in_place = _line()
+            self.shown = ""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.in_place and batch % batches_shown == 0:
+                self._draw(batch + 1, {})
+
+        def on_epoch_end(self, epoch, logs=None):
+            self._draw(self.params["steps"] or 1, logs or {})
+
+        def on_train_end(self, logs=None):
+            if self.in_place:
+                self.draw(self.shown, end=True)
+
+        def _draw(self, batch, logs):
+            epochs, steps = self.params["epochs"], self.params["steps"] or 1
+            done = int(20 * (self.epoch * steps + batch) / (epochs * steps))
+            parts = [f"{time.perf_counter() - self.began:.0f} s"]
+            parts += [f"{name} {value:.3f}" for name, value in sorted(logs.items())]
+            self.shown = (
+                f"epoch {self.epoch + 1} of {epochs} [{'#' * done:.<20}] "
+                + ", ".join(parts)
+            )
+            self.draw(self.shown, end=not self.in_place)
+
+    return ProgressBar()
+
+
+def _line() -> tuple[Callable[..., None], bool]:
+    """What writes a line of text, and whether it redraws the one before."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    terminal = sys.stdout.isatty()
+    drawn: list[str] = []
+    name = f"kerasconv-{time.monotonic_ns()}"
+
+    def update(text: str, end: bool) -> None:
+        shell.display_pub.publish(
+            {"text/plain": text}, transient={"display_id": name}, update=bool(drawn)
+        )
+        drawn.append(text)
+
+    def write(text: str, end: bool) -> None:
+        line = f"\r{text:<78}" if terminal else text
+        print(line, end="\n" if end else "", flush=True)
+
+    if shell is not None and not terminal:
+        return update, True
+    return write, terminal
