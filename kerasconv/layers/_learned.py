@@ -58,8 +58,9 @@ class LearnedConv(_KerasConv):
             ones, without bias. Default None.
         data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
             `image_data_format`.
-        bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
-            kernel_constraint, bias_constraint: As Keras's convolutions take them.
+        bias_initializer, kernel_regularizer, bias_regularizer: As Keras's
+            convolutions take them.
+        activity_regularizer, kernel_constraint, bias_constraint: Likewise.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Returns:

@@ -8,6 +8,8 @@ the formulation that is fastest on the backend that runs, and `WindowLayer` the 
 of the layers. Layers do not know which formulation runs.
 """
 
+import contextlib
+import contextvars
 import functools
 from dataclasses import dataclass, replace
 
@@ -30,6 +32,7 @@ else:
     xp = keras.ops
 if BACKEND == "tensorflow":
     import tensorflow as tf
+    from tensorflow.compiler.tf2xla.python import xla
 
 __all__ = [
     "BORDER_MODES",
@@ -44,6 +47,7 @@ __all__ = [
     "compiled",
     "inside",
     "plain",
+    "portable",
     "root",
     "to_float",
     "wide",
@@ -330,6 +334,8 @@ def _extend(x, border, mode):
         return xp.concatenate([*low, x, *high], axis=axis)
     positions = keras.ops.arange(-before, n + after, dtype="int32")
     index = _source(positions, n, mode, _minimum, _maximum)
+    if BACKEND == "torch":  # Keras's `take` squeezes, which its ONNX files do wrong
+        return xp.index_select(x, axis, index)
     return keras.ops.take(x, index, axis=axis)
 
 
@@ -339,11 +345,12 @@ def _source(i, n, mode, minimum, maximum):
         return i % n
     if mode == "edge":
         return minimum(maximum(i, 0), n - 1)
+    # Mirrored first: of a negative number tf2onnx takes the remainder that C does.
     if mode == "symmetric":
-        i = i % (2 * n)
+        i = maximum(i, -1 - i) % (2 * n)
         return minimum(i, 2 * n - 1 - i)
     # A reflected axis of length 1 repeats its one value.
-    i = i % maximum(2 * n - 2, 1)
+    i = maximum(i, -i) % maximum(2 * n - 2, 1)
     return minimum(i, 2 * n - 2 - i)
 
 
@@ -424,17 +431,17 @@ def _window_sums(x, kernels, window, before, after, join, divide):
             sums = [s / weight for s in sums]
         return sums if after is None else after(sums)
 
-    if _by_convolution(x):
+    if _by_convolution(x, window):
         results = finish(_convolved(x, kernels, window))
     elif divide or not isinstance(kernels, Kernels):
         results = finish(_correlate(x, kernels, window))
+    elif _has_thin_rim(x, window):
+        results = _rimmed(x, kernels, window, finish)
     else:
         merged, grid = _merge(x, window)
-        if _has_thin_rim(merged, grid):
-            results = _rimmed(merged, kernels, grid, finish)
-        elif BACKEND == "numpy":
+        if BACKEND == "numpy":
             results = _blocked(merged, kernels, grid, finish)
-        elif BACKEND == "torch" and not xp.compiler.is_compiling():
+        elif BACKEND == "torch" and not (xp.compiler.is_compiling() or _PORTABLE.get()):
             results = _chunked(merged, kernels, grid, finish)
         else:
             results = finish(_correlate(merged, kernels, grid))
@@ -505,12 +512,12 @@ def _correlate(x, kernels, window):
         if factors is None:
             taps = [(w, i) for w, i in zip(dense, positions, strict=True) if w]
             taps = taps or [(0.0, positions[0])]
-            sums.append(_total(_times(w, _tap(x, i, steps)) for w, i in taps))
+            sums.append(_weighted([(w, _tap(x, i, steps)) for w, i in taps]))
         else:
             y = x
             for weights, step in zip(factors, steps, strict=True):
                 taps = [(w, i) for i, w in enumerate(weights) if w]
-                y = _total([_times(w, _tap(y, (i,), [step])) for w, i in taps])
+                y = _weighted([(w, _tap(y, (i,), [step])) for w, i in taps])
             sums.append(y)
     return sums
 
@@ -518,7 +525,8 @@ def _correlate(x, kernels, window):
 def _has_thin_rim(x, window):
     """Whether to sum over the interior first and write the rim after."""
     return (
-        BACKEND in ("jax", "tensorflow")
+        (BACKEND == "jax" or (BACKEND == "tensorflow" and _has_xla()))
+        and not _PORTABLE.get()
         and window.padding == "same"
         and window.strides == (1,) * window.rank
         and all(
@@ -534,57 +542,76 @@ def _rimmed(x, kernels, window, finish):
     That cost is larger than the sum's. So the interior, which needs no border, goes
     straight into its place in the result, and the rim comes from thin strips.
     """
-    mode, borders = window.border_mode, window.borders(x)
-    valid = replace(window, padding="valid")
-    results = []
-    for y in finish(_correlate(x, kernels, valid)):
-        for axis, _, before, after, unit in borders:
-            y = _zero_pad(y, axis, before * unit, after * unit)
-        results.append(y)
-    for border in borders:
-        axis, n, before, after, unit = border
-        span = before + after
-        low = _outside(x, border, range(-before, 0), mode)
-        high = _outside(x, border, range(n, n + after), mode)
-        for start, length, pieces in (
-            (0, before, [*low, _span(x, axis, 0, span, unit)]),
-            (n - after, after, [_span(x, axis, n - span, n, unit), *high]),
-        ):
-            if length == 0:
-                continue
-            strip = xp.concatenate(pieces, axis=axis)
-            for other in borders:
-                if other != border:
-                    strip = _extend(strip, other, mode)
-            results = [
-                _overwrite(_barrier(y), _barrier(rim), axis, start * unit)
-                for y, rim in zip(
-                    results, finish(_correlate(strip, kernels, valid)), strict=True
-                )
-            ]
+    valid, results = replace(window, padding="valid"), None
+    for part, start in _interior_and_strips(x, window):
+        merged, grid = _merge(part, valid)
+        sums = finish(_correlate(merged, kernels, grid))
+        if results is None:
+            results = [_empty_like(x)] * len(sums)
+        results = [
+            _overwrite(result, _unmerge(y, grid), start)
+            for result, y in zip(results, sums, strict=True)
+        ]
     return results
 
 
-def _barrier(x):
-    """Keep the compiler from computing x again wherever it is used."""
-    return jax.lax.optimization_barrier(x) if BACKEND == "jax" else x
+def _interior_and_strips(x, window):
+    """Yield x, then each strip of it and of its border whose windows see a border.
+
+    Each with the place of its first window in the result, a number an axis.
+    """
+    mode, borders = window.border_mode, window.borders(x)
+    inner = [0] * len(x.shape)
+    for axis, _, before, _, _ in borders:
+        inner[axis] = before
+    yield x, inner
+    for i, border in enumerate(borders):
+        axis, n, before, after, _ = border
+        span = before + after
+        low = _outside(x, border, range(-before, 0), mode)
+        high = _outside(x, border, range(n, n + after), mode)
+        for length, at, pieces in (
+            (before, 0, [*low, _span(x, axis, 0, span, 1)]),
+            (after, n - after, [_span(x, axis, n - span, n, 1), *high]),
+        ):
+            if length:
+                strip = xp.concatenate(pieces, axis=axis)
+                # The corners belong to the strips of the first axis.
+                for other in borders[i + 1 :]:
+                    strip = _extend(strip, other, mode)
+                yield strip, [*inner[:axis], at, *[0] * (len(inner) - axis - 1)]
 
 
-def _overwrite(x, part, axis, start):
-    """`x` with `part` in it from `start` along one axis."""
+def _empty_like(x):
+    """A tensor to write into.
+
+    Behind a barrier: a compiler that sees the zeros computes the whole result in one
+    loop that asks at every element where it stands.
+    """
     if BACKEND == "jax":
-        return jax.lax.dynamic_update_slice_in_dim(x, part, start, axis)
-    axes = range(len(x.shape))
-    others = sum(1 << a for a in axes if a != axis)
-    return tf.raw_ops.TensorStridedSliceUpdate(
-        input=x,
-        begin=[start if a == axis else 0 for a in axes],
-        end=[start + part.shape[axis] if a == axis else 0 for a in axes],
-        strides=[1 for _ in axes],
-        value=part,
-        begin_mask=others,
-        end_mask=others,
-    )
+        return jax.lax.optimization_barrier(xp.zeros_like(x))
+    (empty,) = xla.optimization_barrier(tf.zeros_like(x))
+    return tf.stop_gradient(empty)
+
+
+def _overwrite(x, part, start):
+    """`x` with `part` in it from `start` (a number an axis) on."""
+    if BACKEND == "jax":
+        # Else a later part is computed again wherever it is read.
+        return jax.lax.dynamic_update_slice(
+            *jax.lax.optimization_barrier((x, part)), start
+        )
+
+    @tf.custom_gradient
+    def overwritten(x, part):
+        def slopes(g):
+            return _overwrite(g, tf.zeros_like(part), start), tf.slice(
+                g, start, tf.shape(part)
+            )
+
+        return keras.ops.slice_update(x, start, part), slopes
+
+    return overwritten(x, part)
 
 
 def _chunked(x, kernels, window, finish):
@@ -635,8 +662,18 @@ def _blocked(x, kernels, window, finish):
     return outputs
 
 
-def _times(weight, x):
-    return x if weight == 1 else weight * x
+def _weighted(taps):
+    """The sum of `weight * tap`, in as few passes over memory as there can be."""
+    (weight, tap), *rest = sorted(taps, key=lambda pair: pair[0] != 1)
+    total = tap if weight == 1 else weight * tap
+    for weight, tap in rest:
+        if BACKEND == "torch":
+            total = xp.add(total, tap, alpha=weight)
+        elif abs(weight) == 1:
+            total = total + tap if weight == 1 else total - tap
+        else:
+            total = total + weight * tap
+    return total
 
 
 def _total(terms):
@@ -673,9 +710,19 @@ def root(s):
 # ---------------------------------------------------------------- convolution
 
 
-def _by_convolution(x):
-    """Whether to sum by convolution: PyTorch differentiates slices one by one."""
-    return BACKEND == "torch" and x.requires_grad and not xp.compiler.is_compiling()
+def _by_convolution(x, window):
+    """Whether to sum by convolution, for its gradient.
+
+    PyTorch differentiates slices one by one. Its convolution is faster where they
+    have gaps, and slower where there are none or where there is but one channel.
+    """
+    return (
+        BACKEND == "torch"
+        and x.requires_grad
+        and not xp.compiler.is_compiling()
+        and max(window.strides) > 1
+        and x.shape[window.channel_axis] > 1
+    )
 
 
 def _convolved(x, kernels, window):
@@ -713,6 +760,22 @@ def _weights_of(kernels, x):
 
 # ---------------------------------------------------------------- compilation
 
+_PORTABLE = contextvars.ContextVar("portable", default=False)
+
+
+@contextlib.contextmanager
+def portable():
+    """Within, a model is traced for other runtimes: plain operations, any batch.
+
+    Those runtimes know neither XLA's programs nor updates in place, and a number of
+    images that is computed while tracing would be fixed in the file.
+    """
+    token = _PORTABLE.set(True)
+    try:
+        yield
+    finally:
+        _PORTABLE.reset(token)
+
 
 def compiled(function, x, *args):
     """`function(x, *args)`, compiled as one where the backend gains by it.
@@ -727,18 +790,10 @@ def compiled(function, x, *args):
     """
     if BACKEND == "jax":
         return _jitted(function, *_split((x, *args)))
-    # XLA refuses to update an empty array.
-    if BACKEND == "tensorflow" and x.shape[0] != 0 and _has_xla():
+    if BACKEND == "tensorflow" and not _PORTABLE.get() and _has_xla():
         tensors, constants = _split((x, *args))
         signature = tuple(_Spec.of(i, t) for i, t in enumerate(tensors))
-        run = _xla_function(function, constants, signature)
-        if x.shape[0] is not None:
-            return run(*tensors)
-        return tf.cond(
-            tf.equal(tf.shape(x)[0], 0),
-            lambda: function(x, *args),
-            lambda: run(*tensors),
-        )
+        return _xla_function(function, constants, signature)(*tensors)
     return function(x, *args)
 
 

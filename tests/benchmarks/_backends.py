@@ -29,6 +29,7 @@ TRAINS = ("tensorflow", "jax", "torch")
 @functools.cache
 def start(backend: str) -> tuple[str, ...]:
     """Set the backend to two threads; return the modes it can run in."""
+    settle_memory()
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -43,6 +44,17 @@ def start(backend: str) -> tuple[str, ...]:
             print("torch.compile is left out: no C++ compiler", file=sys.stderr)
             return ("eager",)
     return MODES[backend]
+
+
+def settle_memory() -> None:
+    """Bring glibc's memory allocator where a process that runs for a while has it.
+
+    It returns freed memory to the system when more than twice the largest block that
+    was ever freed lies free, and maps larger blocks anew each time: the next result
+    then costs a page fault every 4 KiB. What counts is the largest block of at most
+    32 MiB, so one such block makes all contenders independent of who came first.
+    """
+    np.empty((1 << 25) - (1 << 13), "uint8")  # freed at once
 
 
 def forget(backend: str) -> None:

@@ -44,7 +44,7 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=9, help="at least 7 (default 9)")
     parser.add_argument("--quick", action="store_true", help="3 rounds: a first look")
     parser.add_argument("--peers", action="store_true", help="the peers alone")
-    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--json", type=Path, help="where the figures go, or are added")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.rounds < 7:
@@ -52,6 +52,7 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
     if options.child:
         options.child.write_text(json.dumps(_race(table, options)))
         return 0
+    kept = _kept(options.json, facts := _facts(3 if options.quick else options.rounds))
     found, failed = [], []
     names = BACKENDS if options.backend == "all" else [options.backend]
     for name in names:
@@ -64,9 +65,10 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
             found += result
     _print(table.name, found)
     if options.json:
-        lines = ",\n".join(json.dumps(row) for row in found)
-        facts = json.dumps(_facts(3 if options.quick else options.rounds), indent=1)
-        options.json.write_text(f'{{"facts": {facts},\n"rows": [\n{lines}\n]}}\n')
+        rows = _merged(kept, found, [_text(shape) for shape in table.shapes])
+        lines = ",\n".join(json.dumps(row) for row in rows)
+        heading = json.dumps(facts, indent=1)
+        options.json.write_text(f'{{"facts": {heading},\n"rows": [\n{lines}\n]}}\n')
     for name in failed:
         print(f"{name}: no result, see the error above", file=sys.stderr)
     return 1 if failed else 0
@@ -91,6 +93,30 @@ def _race(table: Table, options: argparse.Namespace) -> list[dict[str, Any]]:
                 row["limit"] = table.limits.get(key)
             result += found
     return result
+
+
+def _kept(path: Path | None, facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of an earlier run to add to, which must have been one of this kind."""
+    if path is None or not path.exists():
+        return []
+    earlier = json.loads(path.read_text())
+    if {**earlier["facts"], "date": facts["date"]} != facts:
+        raise SystemExit(f"{path} has other versions or rounds; remove it first")
+    return earlier["rows"]
+
+
+def _merged(
+    kept: list[dict[str, Any]], found: list[dict[str, Any]], shapes: list[str]
+) -> list[dict[str, Any]]:
+    """`kept` with what was found anew in place of the same backend and shape."""
+
+    def place(row):
+        return BACKENDS.index(row["backend"]), shapes.index(row["shape"])
+
+    fresh = {place(row) for row in found}
+    return sorted(
+        [*(row for row in kept if place(row) not in fresh), *found], key=place
+    )
 
 
 def _in_a_child(backend: str, arguments: list[str]) -> list[dict[str, Any]] | None:

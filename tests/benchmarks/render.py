@@ -1,49 +1,61 @@
-"""Write the figures in `results/` into the tables of the README.
+"""Write the figures in `results/` into the tables of the README and of `results/`.
 
     python tests/benchmarks/render.py [--check]
 
-A table stands between `<!-- benchmark:NAME -->` and `<!-- /benchmark:NAME -->`, and
-its figures in `results/NAME.json`; the table of the zoo, `<!-- zoo -->`, comes from the
-cards. With --check nothing is written, and the exit
-status is 1 where the README says something else than the figures.
+`results/NAME.json` has the figures; `results/NAME.md` shows all of them. Between
+`<!-- benchmark:NAME -->` and `<!-- /benchmark:NAME -->` the README quotes those that
+have a target or a name, of several layers the slowest against its peer; the table of
+the zoo, `<!-- zoo -->`, comes from the cards. With --check nothing is written, and the
+exit status is 1 where a page says something else than the figures.
 """
 
 import argparse
 import json
 import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import exports
 from _harness import met, target
 
-from kerasconv.models import cards
+from kerasconv.models import _readme, cards
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[2] / "README.md"
 
 
-def rendered(result: dict[str, Any]) -> str:
-    """The table of one file of figures as Markdown: ratios by shape."""
-    quoted = [row for row in result["rows"] if row.get("quoted") and "ratio" in row]
-    shapes = list(dict.fromkeys(row["shape"] for row in quoted))
-    lines: dict[tuple, dict[str, str]] = {}
-    for row in quoted:
+def rendered(result: dict[str, Any], digest: bool = True) -> str:
+    """One file of figures as a table of Markdown: ratios by shape.
+
+    Args:
+        result: the figures.
+        digest: whether to leave out what the README does not quote, and to show of
+            the layers only the slowest against its peer.
+    """
+    if "format" in result["rows"][0]:
+        return exports.rendered(result, digest)
+    rows = [row for row in result["rows"] if "ratio" in row]
+    if digest:
+        rows = [row for row in rows if row["quoted"]]
+    shapes = list(dict.fromkeys(row["shape"] for row in rows))
+    lines: dict[tuple, dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
         key = (
-            f"{row['backend']}, {row['mode']}",
-            *(row["race"], row["layer"], row["peer"], target(row["limit"])),
+            *(f"{row['backend']}, {row['mode']}", row["race"], row["peer"]),
+            *(target(row["limit"]), None if digest else row["layer"]),
         )
-        ratio = f"{row['ratio']:.2f}"
-        missed = row["limit"] and not met(row)
-        cell = f"**{ratio}**" if missed else ratio
-        lines.setdefault(key, {})[row["shape"]] = f"{cell} ({row['ms']:g} ms)"
+        lines.setdefault(key, {}).setdefault(row["shape"], []).append(row)
     heads = ["backend", "", "layer", "time relative to", "target", *shapes]
+    table = [heads, ["---"] * len(heads)]
+    for (backend, race, peer, aim, _), cells in lines.items():
+        layers = dict.fromkeys(
+            row["layer"] for found in cells.values() for row in found
+        )
+        cells = [_cell(cells.get(shape, ())) for shape in shapes]
+        table.append([backend, race, ", ".join(layers), peer, aim, *cells])
     facts = result["facts"]
     versions = ", ".join(f"{name} {v}" for name, v in facts["versions"].items())
-    table = [heads, ["---"] * len(heads)] + [
-        [*key, *(cells.get(shape, "") for shape in shapes)]
-        for key, cells in lines.items()
-    ]
     return "\n".join(
         [
             *("| " + " | ".join(cells) + " |" for cells in table),
@@ -55,11 +67,31 @@ def rendered(result: dict[str, Any]) -> str:
     )
 
 
+def _cell(rows: Sequence[dict[str, Any]]) -> str:
+    """The largest ratio of the layers, with the time that belongs to it."""
+    if not rows:
+        return ""
+    row = max(rows, key=lambda row: row["ratio"])
+    ratio = f"{row['ratio']:.2f}"
+    missed = any(row["limit"] and not met(row) for row in rows)
+    return f"{f'**{ratio}**' if missed else ratio} ({row['ms']:g} ms)"
+
+
+def pages(results: Path) -> dict[Path, str]:
+    """The pages of `results/`, each with all figures of a table."""
+    found = {}
+    for path in sorted(results.glob("*.json")):
+        table = rendered(json.loads(path.read_text()), digest=False)
+        found[path.with_suffix(".md")] = f"# {path.stem}\n\n{table}\n"
+    return found
+
+
 def zoo() -> str:
     """The models and what their cards say, as Markdown."""
     lines = [
-        "| model | parameters | data set | test accuracy (95 %) | errors | size |",
-        "|---|---|---|---|---|---|",
+        "| model | parameters | data set | test accuracy (95 %) | errors | "
+        "over seeds | spoilt | size | images/s |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, card in cards().items():
         facts, test = card.facts, card.facts["test"]
@@ -70,7 +102,10 @@ def zoo() -> str:
             facts["data"]["name"],
             f"{test['accuracy']:.2%} ({low:.2%} to {high:.2%})",
             f"{test['errors']} of {test['examples']:,}",
+            _readme.seeds(card),
+            f"{facts['corruptions']['mean']:.1%}" if "corruptions" in facts else "",
             f"{facts['bytes'] / 1000:.0f} kB",
+            f"{facts['images_per_second']:,}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -99,13 +134,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args(arguments)
     text = README.read_text(encoding="utf-8")
-    fresh = updated(text, RESULTS)
-    if options.check:
-        if fresh != text:
-            print("README.md differs; run tests/benchmarks/render.py", file=sys.stderr)
-        return int(fresh != text)
-    README.write_text(fresh, encoding="utf-8")
-    return 0
+    fresh = {README: updated(text, RESULTS), **pages(RESULTS)}
+    stale = [
+        path
+        for path, page in fresh.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != page
+    ]
+    for path in stale:
+        if options.check:
+            print(f"{path.name} differs; run tests/benchmarks/render.py")
+        else:
+            path.write_text(fresh[path], encoding="utf-8")
+    return int(options.check and bool(stale))
 
 
 if __name__ == "__main__":

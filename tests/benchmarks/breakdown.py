@@ -1,0 +1,109 @@
+"""What bounds the Sobel magnitude: memory, page faults and the compiler's loops.
+
+    python tests/benchmarks/breakdown.py [--backend jax] [--shapes 8x512x512x3 ...]
+
+For each shape the time of the compiled layer beside that of its interior alone (no
+border to make), of copying the input into an array that is there already and into a
+fresh one, and of OpenCV; with the page faults a call and the share of the time that
+the kernel of the system takes. On JAX also the loops that XLA made of the layer, how
+many threads each is split over, and the time in each.
+"""
+
+import argparse
+import os
+import re
+import resource
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+CALLS = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="breakdown.py")
+    parser.add_argument("--backend", default="jax", choices=["jax", "tensorflow"])
+    parser.add_argument("--shapes", nargs="*", metavar="8x512x512x3")
+    options = parser.parse_args()
+    os.environ["KERAS_BACKEND"] = options.backend
+    import _backends as backends
+    import edges
+    import numpy as np
+
+    backends.start(options.backend)
+    mode = backends.MODES[options.backend][-1]
+    for shape in edges.SHAPES:
+        name = "x".join(map(str, shape))
+        if options.shapes and name not in options.shapes:
+            continue
+        x = backends.image(shape)
+        tensor, out = backends.native(x, options.backend), np.empty_like(x)
+        layer = edges.layer("Sobel")
+        inner = type(layer)(output="magnitude", padding="valid")
+        print(f"{name}: {x.nbytes / 2**20:.1f} MiB in, as much out")
+        for label, call in {
+            "copy, array there": lambda x=x, out=out: np.copyto(out, x),
+            "copy, fresh array": x.copy,
+            "OpenCV, array there": edges.opencv(x, "Sobel"),
+            "interior alone": backends.forward(inner, tensor, options.backend, mode),
+            "the layer": backends.forward(layer, tensor, options.backend, mode),
+        }.items():
+            print(f"  {label:20} {usage(call)}")
+        if options.backend == "jax":
+            loops(layer, tensor)
+
+
+def usage(call) -> str:
+    """Time, page faults and the system's share, of the median call."""
+    call(), call()
+    found = []
+    for _ in range(CALLS):
+        before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+        call()
+        seconds = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        system = after.ru_stime - before.ru_stime
+        user = after.ru_utime - before.ru_utime
+        found.append((seconds, after.ru_minflt - before.ru_minflt, system, user))
+    seconds, faults, system, user = (
+        sorted(values)[CALLS // 2] for values in zip(*found, strict=True)
+    )
+    return (
+        f"{1e3 * seconds:8.2f} ms {faults:6} page faults  processor: "
+        f"{1e3 * user:.2f} ms in the program, {1e3 * system:.2f} ms in the system"
+    )
+
+
+def loops(layer, x) -> None:
+    """Print XLA's loops over `x`, longest first, from its own profile."""
+    import jax
+
+    run = jax.jit(lambda x: layer(x)).lower(x).compile()
+    program = run.as_text()
+    entry = program[program.index("ENTRY") :]
+    made = {}
+    for name, shape, rest in re.findall(
+        r"%(\S+) = (\S+?)(?:\{\S*)? (?:fusion|copy|concatenate)\((.*)", entry
+    ):
+        split = re.search(r'outer_dimension_partitions":\["(\d+)"', rest)
+        made[name] = shape, int(split[1]) if split else 1
+    jax.block_until_ready(run(x))
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder):
+            for _ in range(CALLS):
+                jax.block_until_ready(run(x))
+        (trace,) = Path(folder).rglob("*.xplane.pb")
+        profile = jax.profiler.ProfileData.from_file(str(trace))
+    spent = defaultdict(float)
+    for plane in profile.planes:
+        for line in plane.lines:
+            for event in line.events:
+                if event.name in made:
+                    spent[event.name] += event.duration_ns / 1e6 / CALLS
+    for name, (shape, threads) in sorted(made.items(), key=lambda m: -spent[m[0]]):
+        print(f"    {spent[name]:8.3f} ms  {threads} thread(s)  {shape:22} {name}")
+
+
+if __name__ == "__main__":
+    main()
