@@ -247,7 +247,6 @@ def _onnx_by_torch(model: Any, job: Job) -> None:
         (),
         job.path,
         input_names=[INPUT],
-        output_names=job.outputs,
         dynamo=True,
         external_data=False,
         verbose=False,
@@ -318,7 +317,10 @@ def _name_onnx(job: Job) -> None:
     """Give the outputs their names and the file its metadata."""
     import onnx
 
-    file = onnx.load(job.path)
+    # Within the graph any name may stand for something else.
+    file = onnx.compose.add_prefix(
+        onnx.load(job.path), "graph/", rename_inputs=False, rename_outputs=False
+    )
     graph = file.graph
     for output, name in zip(graph.output, job.outputs, strict=True):
         if output.name != name:

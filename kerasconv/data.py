@@ -5,11 +5,14 @@ only TensorFlow reads, and ArrayRecord, which is read without it. Either will do
 here; the order of the images is the same.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +27,21 @@ __all__ = ["DATASETS", "Dataset", "digest", "load"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set of tensorflow-datasets that a recipe may use."""
+    """A data set of tensorflow-datasets that a recipe may use.
+
+    Attributes:
+        name: Ours.
+        version: The version of the builder.
+        size: What a download takes.
+        licence: SPDX, or in words.
+        source: The work to cite.
+        classes: The name of each class.
+        builder: The builder's name, where it is not ours.
+        keep: Of the builder's labels, those kept, in the order of `classes`.
+        splits: The splits there are.
+        published: A folder that may hold `files`.
+        files: The published files, which serve without a network.
+    """
 
     name: str
     version: str
@@ -32,7 +49,36 @@ class Dataset:
     licence: str
     source: str
     classes: tuple[str, ...]
+    builder: str = ""
+    keep: tuple[int, ...] = ()
+    splits: tuple[str, ...] = ("train", "test")
+    published: str = ""
+    files: tuple[str, ...] = ()
 
+    @property
+    def tfds_name(self) -> str:
+        """The builder's name in tensorflow-datasets."""
+        return self.builder or self.name
+
+
+# The corruptions of MNIST-C, as tensorflow-datasets names them.
+CORRUPTIONS = (
+    "shot_noise",
+    "impulse_noise",
+    "glass_blur",
+    "motion_blur",
+    "shear",
+    "scale",
+    "rotate",
+    "brightness",
+    "translate",
+    "stripe",
+    "fog",
+    "spatter",
+    "dotted_line",
+    "zigzag",
+    "canny_edges",
+)
 
 DATASETS = {
     "mnist": Dataset(
@@ -44,6 +90,58 @@ DATASETS = {
         "handwritten digits, 1998",
         classes=tuple("0123456789"),
     ),
+    "fashion_mnist": Dataset(
+        name="fashion_mnist",
+        version="3.0.1",
+        size="30 MB",
+        licence="MIT",
+        source="H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a novel image dataset "
+        "for benchmarking machine learning algorithms, 2017",
+        classes=(
+            "T-shirt",
+            "trousers",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
+        published="fashion-mnist",
+        files=(
+            "train-images-idx3-ubyte.gz",
+            "train-labels-idx1-ubyte.gz",
+            "t10k-images-idx3-ubyte.gz",
+            "t10k-labels-idx1-ubyte.gz",
+        ),
+    ),
+    "cats_vs_dogs": Dataset(
+        name="cats_vs_dogs",
+        version="3.0.2",
+        size="170 MB",
+        licence="none stated",
+        source="A. Krizhevsky, Learning multiple layers of features from tiny images, "
+        "2009 (the cats and dogs of CIFAR-10)",
+        classes=("cat", "dog"),
+        builder="cifar10",
+        keep=(3, 5),
+        published=".",
+        files=("cats_vs_dogs_32.npz",),
+    ),
+    **{
+        f"mnist_corrupted/{corruption}": Dataset(
+            name=f"mnist_corrupted/{corruption}",
+            version="1.0.0",
+            size="220 MB",
+            licence="CC-BY-4.0",
+            source="N. Mu, J. Gilmer, MNIST-C: a robustness benchmark for computer "
+            "vision, 2019",
+            classes=tuple("0123456789"),
+        )
+        for corruption in CORRUPTIONS
+    },
 }
 
 # What reads a file format, in the words of tensorflow-datasets.
@@ -73,14 +171,20 @@ def load(
         shape (n,).
 
     Raises:
-        UsageError: no such data set.
+        UsageError: no such data set or split.
         KerasconvError: the data set, or what reads it, is missing.
     """
     if name not in DATASETS:
+        plain = [known for known in DATASETS if "/" not in known]
         raise UsageError(
-            f"unknown data set {name!r}; choose one of {', '.join(DATASETS)}"
+            f"unknown data set {name!r}; choose one of {', '.join(plain)} or "
+            f"mnist_corrupted/NAME with NAME of {', '.join(CORRUPTIONS)}"
         )
     dataset = DATASETS[name]
+    if split not in dataset.splits:
+        raise UsageError(
+            f"`split` must be one of {dataset.splits}. Received: split={split!r}"
+        )
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise KerasconvError(
             "tensorflow-datasets is not installed; install it with: "
@@ -90,8 +194,10 @@ def load(
     root = root.expanduser()
     found = dict(_prepared(dataset, root))
     readable = [format for format in _readable_formats() if format in found]
+    if not readable and (folder := _published(dataset, root)):
+        return _arrays(dataset, _from_published(dataset, folder), split)
     if not readable and download:
-        return _read(_download(dataset, root), split)
+        return _arrays(dataset, _download(dataset, root), split)
     if not readable and found:
         raise KerasconvError(
             f"{name} lies in {root} as {', '.join(found)}, which needs "
@@ -104,7 +210,7 @@ def load(
             "of your tensorflow-datasets copy with --data-dir or TFDS_DATA_DIR, or let "
             f"tensorflow-datasets fetch it ({dataset.size}) with --download"
         )
-    return _read(_builder(dataset, found[readable[0]]), split)
+    return _arrays(dataset, _builder(dataset, found[readable[0]]), split)
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:
@@ -122,7 +228,7 @@ def _prepared(dataset: Dataset, root: Path) -> Iterator[tuple[str, Path]]:
     """File format and data directory of every prepared copy in or just below."""
     below = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
     for folder in [root, *below]:
-        info = folder / dataset.name / dataset.version / "dataset_info.json"
+        info = folder / dataset.tfds_name / dataset.version / "dataset_info.json"
         try:
             yield json.loads(info.read_text())["fileFormat"], folder
         except (OSError, ValueError, KeyError):
@@ -141,20 +247,78 @@ def _builder(dataset: Dataset, folder: Path, **options: Any) -> Any:
     logging.getLogger("absl").setLevel(logging.ERROR)
     import tensorflow_datasets as tfds
 
-    return tfds.builder(f"{dataset.name}:{dataset.version}", data_dir=folder, **options)
+    return tfds.builder(
+        f"{dataset.tfds_name}:{dataset.version}", data_dir=folder, **options
+    )
+
+
+def _published(dataset: Dataset, root: Path) -> Path | None:
+    """The folder of the published files, if all are there."""
+    for folder in (root, root / dataset.published):
+        if dataset.files and all((folder / name).is_file() for name in dataset.files):
+            return folder
+    return None
+
+
+def _from_published(dataset: Dataset, folder: Path) -> Any:
+    """What the published files hold: arrays, or a builder that has prepared them."""
+    if dataset.files[0].endswith(".npz"):
+        return folder / dataset.files[0]
+    # Prepared once, beside what Keras itself downloads; the builder compares the
+    # files with its own checksums.
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    root = home / "datasets" / "tensorflow_datasets"
+    for format, found in _prepared(dataset, root):
+        if format in _readable_formats():
+            return _builder(dataset, found)
+    import tensorflow_datasets as tfds
+
+    builder = _builder(dataset, root, file_format=_readable_formats()[0])
+    with tempfile.TemporaryDirectory() as scratch:
+        config = tfds.download.DownloadConfig(manual_dir=folder)
+        _prepare(dataset, builder, root, download_dir=scratch, download_config=config)
+    return builder
 
 
 def _download(dataset: Dataset, root: Path) -> Any:
     builder = _builder(dataset, root, file_format=_readable_formats()[0])
+    _prepare(dataset, builder, root)
+    return builder
+
+
+def _prepare(dataset: Dataset, builder: Any, root: Path, **options: Any) -> None:
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
     try:
-        builder.download_and_prepare()
+        # It prints that it is done; standard output is for results.
+        with contextlib.redirect_stdout(sys.stderr):
+            builder.download_and_prepare(**options)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise KerasconvError(
             f"{dataset.name} could not be fetched into {root} ({reason}); check the "
             "network, or name the folder of a copy with --data-dir"
         ) from error
-    return builder
+
+
+def _arrays(dataset: Dataset, source: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels kept of a builder, or of an archive of arrays."""
+    if isinstance(source, Path):
+        with np.load(source) as arrays:
+            images = arrays[f"x_{split}"]
+            labels = arrays[f"y_{split}"].astype(np.int64)
+    else:
+        images, labels = _read(source, split)
+        if dataset.keep:
+            kept = np.isin(labels, dataset.keep)
+            images, labels = images[kept], np.searchsorted(dataset.keep, labels[kept])
+    if not dataset.keep:
+        return images, labels
+    # A part of a data set comes in whatever order its keeper chose; by the digests of
+    # the images it is the same, and well mixed, wherever it comes from.
+    order = np.argsort([hashlib.sha256(image.tobytes()).digest() for image in images])
+    return images[order], labels[order]
 
 
 def _read(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,51 +16,75 @@ import numpy as np
 from kerasconv import backends
 from kerasconv.errors import KerasconvError
 
-__all__ = ["measure", "probabilities"]
+__all__ = ["measure", "measure_all", "probabilities"]
 
 
 def measure(path: str | os.PathLike) -> dict[str, float]:
-    """Largest difference of probabilities over the bundled digits, by backend.
+    """Largest difference of probabilities over some images, by backend.
 
     Args:
-        path: A `.keras` file of a network for 28x28 digits.
+        path: A `.keras` file of a classifier of images.
 
     Returns:
         For every installed backend its largest difference from any other, and
         under "largest" the largest of all.
     """
-    answers = {name: probabilities(name, path) for name in backends.installed()}
-    apart = dict.fromkeys(answers, 0.0)
-    for one, other in itertools.combinations(answers, 2):
-        gap = float(np.abs(answers[one] - answers[other]).max())
-        apart[one] = max(apart[one], gap)
-        apart[other] = max(apart[other], gap)
-    return {**apart, "largest": max(apart.values(), default=0.0)}
+    return measure_all([path])[0]
 
 
-def probabilities(backend: str, path: str | os.PathLike) -> np.ndarray:
-    """What a fresh process on that backend answers for the bundled digits."""
+def measure_all(paths: Sequence[str | os.PathLike]) -> list[dict[str, float]]:
+    """As `measure` for each of several files, in one process a backend."""
+    answers = {name: probabilities(name, *paths) for name in backends.installed()}
+    found = []
+    for i in range(len(paths)):
+        apart = dict.fromkeys(answers, 0.0)
+        for one, other in itertools.combinations(answers, 2):
+            gap = float(np.abs(answers[one][i] - answers[other][i]).max())
+            apart[one] = max(apart[one], gap)
+            apart[other] = max(apart[other], gap)
+        found.append({**apart, "largest": max(apart.values(), default=0.0)})
+    return found
+
+
+def probabilities(backend: str, *paths: str | os.PathLike) -> list[np.ndarray]:
+    """What a fresh process on that backend answers, an array for each file.
+
+    The images are the digits of the package; for a network that takes others,
+    uniform noise with a fixed seed.
+    """
+    names = [os.fspath(path) for path in paths]
     result = subprocess.run(
-        [sys.executable, "-m", "kerasconv.parity", os.fspath(path)],
+        [sys.executable, "-m", "kerasconv.parity", *names],
         env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
     )
     if result.returncode:
         last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise KerasconvError(f"{path} gave no answer on {backend}: {''.join(last)}")
-    return np.load(io.BytesIO(result.stdout))
+        raise KerasconvError(
+            f"{', '.join(names)} gave no answer on {backend}: {''.join(last)}"
+        )
+    with np.load(io.BytesIO(result.stdout)) as stored:
+        return [stored[f"arr_{i}"] for i in range(len(names))]
 
 
-def _answer(path: Path) -> None:
+def _answer(paths: Sequence[str]) -> None:
     from kerasconv.digits import load_digits
     from kerasconv.models import load_model
     from kerasconv.predict import Predictor
 
-    images, _ = load_digits()
+    digits, _ = load_digits()
+    answers = []
+    for path in paths:
+        predictor = Predictor(load_model(Path(path)))
+        images = digits
+        if predictor.input_shape != digits.shape[1:]:
+            random = np.random.default_rng(0)
+            images = random.random((64, *predictor.input_shape), np.float32)
+        answers.append(predictor(images))
     buffer = io.BytesIO()
-    np.save(buffer, Predictor(load_model(path))(images))
+    np.savez(buffer, *answers)
     sys.stdout.buffer.write(buffer.getvalue())
 
 
 if __name__ == "__main__":
-    _answer(Path(sys.argv[1]))
+    _answer(sys.argv[1:])

@@ -1,14 +1,16 @@
-"""The recipes that made the zoo, and what runs them.
+"""Training by a recipe: it survives a kill, measures itself, and writes the card.
 
-`kerasconv train mnist_cnn --data-dir DIR` trains the network, measures it and
-writes weights, card and README. The card says what that took and gave here.
+The road: `fit` follows a recipe with one seed and keeps a checkpoint an epoch;
+`train` fits one or several seeds, ships the one that the held-out images prefer,
+measures all on the test set, once, at the end, and writes weights, card and README.
 """
 
 import datetime
+import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,68 +18,78 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kerasconv import data, digits, files, parity
+from kerasconv import (
+    augmentation,
+    corruptions,
+    data,
+    digits,
+    files,
+    metrics,
+    parity,
+)
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.images import to_unit
-from kerasconv.models import _card, _readme
+from kerasconv.models import _archive, _card, _readme
 from kerasconv.predict import Predictor
+from kerasconv.recipes import RECIPES, Recipe, find_recipe
 
-__all__ = ["RECIPES", "Recipe", "evaluate", "train"]
+__all__ = ["RECIPES", "Recipe", "Run", "evaluate", "find_recipe", "fit", "train"]
+
+# Called with the number of batches done, of all batches, and the running metrics.
+Progress = Callable[[int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides one training run, apart from the seed."""
+class Run:
+    """One finished training.
 
-    purpose: str
-    architecture: str
-    weights: str
-    dataset: str
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    batch_size: int = 128
-    epochs: int = 15
-    dropout: float = 0.5
-    validation_share: float = 0.1
+    Attributes:
+        model: The trained network, not compiled.
+        seed: What all its chance came from.
+        history: Of each epoch: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        validation: Figures of the finished network on the held-out images.
+        seconds: What the epochs took together.
+    """
 
-
-RECIPES = {
-    "mnist_cnn": Recipe(
-        purpose="The course page's network by the course page's recipe: Adam, batches "
-        "of 128, fifteen epochs, nothing else.",
-        architecture="mnist_cnn",
-        weights="mnist",
-        dataset="mnist",
-    ),
-}
+    model: "keras.Model"
+    seed: int
+    history: dict[str, list[float]]
+    validation: dict[str, Any]
+    seconds: float
 
 
 def train(
     name: str,
+    recipe: str | None = None,
     *,
     seed: int = 0,
+    seeds: int = 1,
     epochs: int | None = None,
     data_dir: str | os.PathLike | None = None,
     out: str | os.PathLike = "trained",
     download: bool = False,
-    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
     limit: int | None = None,
 ) -> _card.Card:
     """Train a model of the zoo, measure it, and write weights, card and README.
 
-    The last tenth of the training set is held out and only watched. The test set is
-    read once, after training has ended.
+    A share of the training set is held out: it alone decides which seed is shipped.
+    The test set is read once, after all training has ended.
 
     Args:
-        name: A key of `RECIPES`.
-        seed: Seed of the weights' start, the order of the images and the dropout.
+        name: "architecture/weights", or "architecture" for its default recipe.
+        recipe: The weights' name, if not in `name`.
+        seed: Seed of the weights' start, the order of the images, the augmentation
+            and the dropout.
+        seeds: How many seeds to try, from `seed` on.
         epochs: Passes over the training set, instead of the recipe's.
         data_dir: Where the data set is; see `kerasconv.data.load`.
         out: The folder to write `<architecture>/<weights>.keras` and the rest into.
         download: Whether the data set may be fetched.
-        progress: Called after every batch with the number of batches done, of all
-            batches, and the running metrics.
+        resume: Go on from the checkpoints of a training that was interrupted.
+        progress: Called after every batch.
         limit: Use only so many training and test images, for a trial run.
 
     Returns:
@@ -85,115 +97,156 @@ def train(
 
     Raises:
         UsageError: no such recipe, or a number that makes no sense.
-        KerasconvError: the data set is missing, or this backend cannot train.
+        KerasconvError: the data set is missing, this backend cannot train, or the
+            checkpoint is another training's.
     """
-    recipe = find_recipe(name)
-    epochs = recipe.epochs if epochs is None else epochs
-    if epochs < 1:
-        raise UsageError(f"`epochs` must be at least 1. Received: {epochs}")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"`seed` must be from 0 to 2**32 - 1. Received: {seed}")
-    if limit is not None and limit < 2 * recipe.batch_size:
-        raise UsageError(
-            f"`limit` must leave two batches of {recipe.batch_size} images. "
-            f"Received: {limit}"
-        )
-    backend = keras.backend.backend()
-    if backend in ("numpy", "openvino"):
-        raise KerasconvError(
-            f"Keras cannot train on {backend}; use --backend tensorflow, jax or torch"
-        )
-    images, labels = data.load(recipe.dataset, "train", data_dir, download=download)
+    full, plan = find_recipe(name, recipe)
+    epochs = plan.epochs if epochs is None else epochs
+    _check(plan, epochs, seed, seeds, limit)
+    folder, weights = Path(out) / plan.architecture, full.split("/")[1]
+    images, labels = data.load(plan.dataset, "train", data_dir, download=download)
     images, labels = images[:limit], labels[:limit]
+
+    checkpoints = [
+        folder / f".{weights}-{s}.checkpoint.npz" for s in range(seed, seed + seeds)
+    ]
+    runs = []
+    for i, path in enumerate(checkpoints):
+        tell = progress and _share_of(progress, i, seeds)
+        runs.append(
+            fit(
+                plan,
+                images,
+                labels,
+                seed=seed + i,
+                epochs=epochs,
+                checkpoint=path,
+                resume=resume,
+                progress=tell,
+            )
+        )
+    chosen = min(runs, key=lambda run: run.validation["loss"])
+
+    path = folder / f"{weights}.keras"
+    _archive.save_model(chosen.model, path)
+    test_images, test_labels = data.load(plan.dataset, "test", data_dir)
+    test = test_images[:limit], test_labels[:limit]
+    tests = [measure(run.model, *test) for run in runs]
+    facts = {
+        **_card_head(full, plan, path, chosen),
+        "data": _data_facts(plan, images, labels, *test),
+        "recipe": _recipe_facts(full, plan, chosen, epochs),
+        "validation": chosen.validation,
+        "test": tests[runs.index(chosen)],
+        "seeds": _seed_facts(runs, tests),
+        "history": chosen.history,
+        "parity": parity.measure(path),
+        "images_per_second": _speed(chosen.model, images),
+        "tensors": _archive.tensor_digests(path),
+    }
+    if plan.dataset == "mnist":
+        facts["bundled_digits"] = _bundled(chosen.model)
+        facts["corruptions"] = corruptions.evaluate(Predictor(chosen.model), *test)
+    card_path = path.with_suffix(".toml")
+    files.write_text(card_path, tomli_w.dumps(facts))
+    card = _card.read_card(card_path)
+    _readme.write_pictures(card, chosen.model, *test, answers(chosen.model, test[0]))
+    _readme.write(folder)
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
+    return card
+
+
+def fit(
+    recipe: Recipe,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Train one network with one seed.
+
+    Args:
+        recipe: What to do.
+        images: uint8, shape (n, height, width, channels).
+        labels: Class of each image.
+        seed: Seed of all chance: the same gives the same weights again, bit for bit
+            where the backend computes its sums in a fixed order.
+        epochs: Passes over the images, instead of the recipe's.
+        checkpoint: Where weights, optimizer, random state and epoch are kept after
+            every epoch, in one file that is replaced as a whole.
+        resume: Go on from the checkpoint if there is one.
+        progress: Called after every batch.
+
+    Returns:
+        The finished run; the checkpoint stays.
+
+    Raises:
+        KerasconvError: the checkpoint belongs to another training, or is damaged.
+    """
+    epochs = recipe.epochs if epochs is None else epochs
     held_out = int(len(images) * recipe.validation_share)
     kept = len(images) - held_out
+    x, y = to_unit(images), np.asarray(labels, np.int64)
+    batches = _Batches(x[:kept], y[:kept], recipe.batch_size, seed)
+    steps = epochs * len(batches)
 
-    model, arguments = _fit_model(recipe, seed)
-    batches = math.ceil(kept / recipe.batch_size)
-    timer = _Timer(epochs * batches, progress)
-    x, y = to_unit(images), labels
-    history = model.fit(
-        x[:kept],
-        y[:kept],
-        batch_size=recipe.batch_size,
+    keras.utils.set_random_seed(seed)
+    network = build(recipe)
+    # The augmentation stays with the training; the network is shipped without it.
+    trainer = keras.Sequential(
+        [keras.Input(x.shape[1:]), *_augmentation(recipe), network]
+    )
+    trainer.compile(
+        _optimizer(recipe, steps),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    trainer.optimizer.build(trainer.trainable_variables)
+    keeper = _Keeper(
+        checkpoint and Path(checkpoint),
+        _identity(recipe, images, labels, seed, epochs),
+        seed,
+        steps,
+        progress,
+    )
+    batches.epoch = keeper.restore(trainer) if resume else 0
+    keeper.done = batches.epoch * len(batches)
+    trainer.fit(
+        batches,
         epochs=epochs,
+        initial_epoch=batches.epoch,
         validation_data=(x[kept:], y[kept:]),
-        callbacks=[timer],
+        validation_batch_size=1000,
+        # `_Batches` shuffles, so that the order can be had again.
+        shuffle=False,
+        callbacks=[keeper],
         verbose=0,
-    ).history
-
-    folder = Path(out) / recipe.architecture
-    weights_path = folder / f"{recipe.weights}.keras"
+    )
     # A network that was never compiled saves no optimizer state.
-    trained = _build(recipe, **arguments)
-    trained.set_weights(model.get_weights())
-    files.write_with(weights_path, trained.save)
-
-    test = evaluate(trained, recipe.dataset, data_dir, limit=limit)
-    facts = {
-        "architecture": recipe.architecture,
-        "weights": recipe.weights,
-        "sha256": _card.file_digest(weights_path),
-        "bytes": weights_path.stat().st_size,
-        "date": datetime.date.today(),
-        "licence": "Apache-2.0",
-        "arguments": {
-            "input_shape": list(images.shape[1:]),
-            "num_classes": len(data.DATASETS[recipe.dataset].classes),
-        },
-        "parameters": {
-            "total": trained.count_params(),
-            "trainable": _count(trained.trainable_weights),
-            "non_trainable": _count(trained.non_trainable_weights),
-        },
-        "data": {
-            "name": recipe.dataset,
-            "version": data.DATASETS[recipe.dataset].version,
-            "licence": data.DATASETS[recipe.dataset].licence,
-            "source": data.DATASETS[recipe.dataset].source,
-            "train_sha256": data.digest(images, labels),
-            "test_sha256": test.pop("sha256"),
-            "trained_on": kept,
-            "held_out": held_out,
-            "split": f"the first {kept:,} training images in the order of "
-            f"tensorflow-datasets are trained on, the last {held_out:,} are watched; "
-            "the test set is read once, after training",
-        },
-        "recipe": {
-            "name": name,
-            "purpose": recipe.purpose,
-            "optimizer": recipe.optimizer,
-            "learning_rate": recipe.learning_rate,
-            "batch_size": recipe.batch_size,
-            "epochs": epochs,
-            "dropout": recipe.dropout,
-            "seed": seed,
-            "validation_accuracy": history["val_accuracy"][-1],
-            "validation_loss": history["val_loss"][-1],
-            "keras": keras.__version__,
-            "backend": backend,
-            "seconds_per_epoch": round(timer.seconds / epochs, 1),
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
-        },
-        "test": test,
-        "bundled_digits": _bundled(trained),
-        "parity": parity.measure(weights_path),
-    }
-    card_path = weights_path.with_suffix(".toml")
-    files.write_text(card_path, tomli_w.dumps(facts))
-    _readme.write(folder)
-    return _card.read_card(card_path)
+    trained = build(recipe, training=False)
+    trained.set_weights(network.get_weights())
+    return Run(
+        trained,
+        seed,
+        keeper.history,
+        measure(trained, images[kept:], labels[kept:]),
+        keeper.seconds,
+    )
 
 
-def find_recipe(name: str) -> Recipe:
-    """The recipe of that name."""
-    if name not in RECIPES:
-        raise UsageError(
-            f"no recipe is called {name!r}; choose one of {', '.join(RECIPES)}"
-        )
-    return RECIPES[name]
+def build(recipe: Recipe, *, training: bool = True) -> "keras.Model":
+    """A fresh network for a recipe, as it trains or as it is shipped."""
+    from kerasconv import models
+
+    arguments = dict(recipe.arguments)
+    if training and recipe.dropout is not None:
+        arguments["dropout"] = recipe.dropout
+    return getattr(models, recipe.architecture)(weights=None, **arguments)
 
 
 def evaluate(
@@ -205,7 +258,7 @@ def evaluate(
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Accuracy, loss and errors of a classifier on the test set of a data set.
+    """The figures of a classifier on the test set of a data set.
 
     Args:
         model: A model whose output is one probability a class.
@@ -216,12 +269,49 @@ def evaluate(
         progress: Called with the number of images done and of all images.
 
     Returns:
-        `examples`, `errors`, `accuracy` (share that is right), `interval` (its 95 %
-        Wilson interval), `loss` (mean negative log-probability of the truth, in
-        nats) and `sha256` of the images and labels.
+        What `kerasconv.metrics.summary` gives, and `sha256` of images and labels.
+
+    Raises:
+        UsageError: no such data set, or the model takes other images.
+        KerasconvError: the data set is missing.
     """
     images, labels = data.load(dataset, "test", data_dir, download=download)
     images, labels = images[:limit], labels[:limit]
+    check_fits(model, dataset, images)
+    return {
+        **measure(model, images, labels, progress),
+        "sha256": data.digest(images, labels),
+    }
+
+
+def measure(
+    model: "keras.Model",
+    images: np.ndarray,
+    labels: np.ndarray,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """The figures of a classifier on images, uint8, and their labels."""
+    probabilities = answers(model, images, progress)
+    return metrics.summary(probabilities, labels)
+
+
+def check_fits(model: "keras.Model", dataset: str, images: np.ndarray) -> None:
+    """Refuse a model that is not for the images and classes of a data set."""
+    takes = tuple(model.inputs[0].shape[1:])
+    gives, classes = model.outputs[0].shape[-1], len(data.DATASETS[dataset].classes)
+    if takes != images.shape[1:] or gives != classes:
+        raise UsageError(
+            f"{dataset} has images of {images.shape[1:]} in {classes} classes, and the "
+            f"model takes {takes} and gives {gives}; choose another data set"
+        )
+
+
+def answers(
+    model: "keras.Model",
+    images: np.ndarray,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """The probabilities that a classifier gives to images, uint8."""
     predictor = Predictor(model)
     step = 10 * predictor.batch_size
     rows = []
@@ -229,55 +319,319 @@ def evaluate(
         rows.append(predictor(images[start : start + step]))
         if progress:
             progress(min(start + step, len(images)), len(images))
-    probabilities = np.concatenate(rows).astype(np.float64)
-    right = int(np.sum(probabilities.argmax(1) == labels))
-    truth = probabilities[np.arange(len(labels)), labels]
+    return np.concatenate(rows).astype(np.float64)
+
+
+def _check(
+    recipe: Recipe, epochs: int, seed: int, seeds: int, limit: int | None
+) -> None:
+    if epochs < 1:
+        raise UsageError(f"`epochs` must be at least 1. Received: {epochs}")
+    if seeds < 1:
+        raise UsageError(f"`seeds` must be at least 1. Received: {seeds}")
+    if not 0 <= seed <= seed + seeds - 1 < 2**32:
+        raise UsageError(f"`seed` must be from 0 to 2**32 - 1. Received: {seed}")
+    if limit is not None and limit < 2 * recipe.batch_size:
+        raise UsageError(
+            f"`limit` must leave two batches of {recipe.batch_size} images. "
+            f"Received: {limit}"
+        )
+    backend = keras.backend.backend()
+    if backend in ("numpy", "openvino"):
+        raise KerasconvError(
+            f"Keras cannot train on {backend}; use --backend tensorflow, jax or torch"
+        )
+
+
+# ------------------------------------------------------------- a recipe, carried out
+
+
+def _augmentation(recipe: Recipe) -> list["keras.layers.Layer"]:
+    return [
+        (getattr(keras.layers, name, None) or getattr(augmentation, name))(**settings)
+        for name, settings in recipe.augmentation
+    ]
+
+
+def _optimizer(recipe: Recipe, steps: int) -> "keras.optimizers.Optimizer":
+    settings: dict[str, Any] = {"learning_rate": _schedule(recipe, steps)}
+    if recipe.weight_decay:
+        settings["weight_decay"] = recipe.weight_decay
+    if recipe.ema_momentum is not None:
+        settings |= {"use_ema": True, "ema_momentum": recipe.ema_momentum}
+    return keras.optimizers.get(recipe.optimizer).__class__(**settings)
+
+
+def _schedule(recipe: Recipe, steps: int) -> Any:
+    rate, schedules = recipe.learning_rate, keras.optimizers.schedules
+    if recipe.schedule == "constant":
+        return rate
+    if recipe.schedule == "cosine":
+        warmup = max(1, steps // 20)
+        return schedules.CosineDecay(
+            0.0,
+            max(1, steps - warmup),
+            warmup_target=rate,
+            warmup_steps=warmup,
+        )
+    if recipe.schedule == "one_cycle":
+        return OneCycle(rate, steps)
+    raise ValueError(f"no schedule is called {recipe.schedule!r}")
+
+
+@keras.saving.register_keras_serializable(package="kerasconv")
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises linearly for a quarter of the steps, then falls to 0.
+
+    Reference:
+        L. N. Smith, N. Topin, "Super-convergence: very fast training of neural
+        networks using large learning rates", 2017.
+    """
+
+    def __init__(self, peak: float, steps: int) -> None:
+        self.peak = peak
+        self.steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at a step."""
+        step = keras.ops.cast(step, "float32")
+        top = self.steps / 4
+        rise, fall = step / top, (self.steps - step) / (self.steps - top)
+        return self.peak * keras.ops.maximum(keras.ops.minimum(rise, fall), 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"peak": self.peak, "steps": self.steps}
+
+
+class _Batches(keras.utils.PyDataset):
+    """The training images in an order that the seed and the epoch alone decide.
+
+    So a training that is resumed at an epoch sees what it would have seen.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, size: int, seed: int) -> None:
+        super().__init__()
+        self._x, self._y, self._size, self._seed = x, y, size, seed
+        self._order: tuple[int, np.ndarray] | None = None
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._x) / self._size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._order is None or self._order[0] != self.epoch:
+            random = np.random.default_rng((self._seed, self.epoch))
+            self._order = self.epoch, random.permutation(len(self._x))
+        chosen = self._order[1][index * self._size : (index + 1) * self._size]
+        return self._x[chosen], self._y[chosen]
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+
+
+# ------------------------------------------------------------------- checkpoints
+
+
+def _identity(
+    recipe: Recipe, images: np.ndarray, labels: np.ndarray, seed: int, epochs: int
+) -> str:
+    """What a training must have in common with a checkpoint to go on from it."""
+    return json.dumps(
+        {
+            "recipe": {**recipe.facts(), "purpose": ""},
+            "data": data.digest(images, labels),
+            "seed": seed,
+            "epochs": epochs,
+            "backend": keras.backend.backend(),
+            "keras": keras.__version__,
+        },
+        sort_keys=True,
+        default=list,
+    )
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Keeps a checkpoint an epoch, tells the progress and the time.
+
+    Everything that the rest of a training depends on is in one file: a training that
+    is killed finds the last whole epoch there, weights, optimizer and random state
+    together.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        identity: str,
+        seed: int,
+        steps: int,
+        progress: Progress | None,
+    ) -> None:
+        super().__init__()
+        self.path, self.identity = path, identity
+        self.seed, self.steps = seed, steps
+        self.done = 0
+        self.seconds = 0.0
+        self.history: dict[str, list[float]] = {}
+        self._progress = progress
+
+    def restore(self, model: "keras.Model") -> int:
+        """Put a checkpoint into a freshly built model; the number of epochs done."""
+        if self.path is None or not self.path.exists():
+            return 0
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                facts = json.loads(str(stored["facts"]))
+                values = [stored[f"variable_{i}"] for i in range(facts["variables"])]
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise KerasconvError(
+                f"the checkpoint {self.path} cannot be read ({error}); remove it, or "
+                "train without --resume"
+            ) from error
+        variables = _variables(model)
+        if facts["identity"] != self.identity or len(values) != len(variables):
+            raise KerasconvError(
+                f"the checkpoint {self.path} is of another training (its "
+                f"{_difference(facts['identity'], self.identity)} differ); remove it, "
+                "or train without --resume"
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self.history, self.seconds = facts["history"], facts["seconds"]
+        return facts["epochs"]
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        # Keras's Dropout draws from PyTorch's own generator, of which no variable
+        # knows the state: each epoch begins it anew.
+        if keras.backend.backend() == "torch":
+            import torch
+
+            torch.manual_seed(self.seed * 100_003 + epoch)
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.done += 1
+        if self._progress:
+            self._progress(self.done, self.steps, {})
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.seconds += time.perf_counter() - self._began
+        logs = {key: float(value) for key, value in (logs or {}).items()}
+        for key, value in logs.items():
+            self.history.setdefault(key, []).append(round(value, 6))
+        if self.path is not None:
+            files.write_with(self.path, self._save)
+        if self._progress:
+            self._progress(self.done, self.steps, logs)
+
+    def _save(self, path: Path) -> None:
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        variables = _variables(self.model)
+        facts = {
+            "identity": self.identity,
+            "epochs": len(next(iter(self.history.values()))),
+            "variables": len(variables),
+            "history": self.history,
+            "seconds": self.seconds,
+        }
+        values = {
+            f"variable_{i}": keras.ops.convert_to_numpy(variable.value)
+            for i, variable in enumerate(variables)
+        }
+        with open(path, "wb") as file:
+            np.savez(file, facts=json.dumps(facts), **values)
+
+
+def _variables(model: "keras.Model") -> list[Any]:
+    """Weights, random states and optimizer: what a training goes on from."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _difference(theirs: str, ours: str) -> str:
+    a, b = json.loads(theirs), json.loads(ours)
+    return ", ".join(key for key in b if a.get(key) != b[key]) or "its network"
+
+
+# ---------------------------------------------------------------------- the card
+
+
+def _card_head(full: str, recipe: Recipe, path: Path, run: Run) -> dict[str, Any]:
+    model = run.model
+    architecture, weights = full.split("/")
     return {
-        "examples": len(labels),
-        "errors": len(labels) - right,
-        "accuracy": right / len(labels),
-        "interval": list(wilson(right, len(labels))),
-        "loss": float(-np.log(np.maximum(truth, 1e-7)).mean()),
-        "sha256": data.digest(images, labels),
+        "architecture": architecture,
+        "weights": weights,
+        "sha256": _card.file_digest(path),
+        "bytes": path.stat().st_size,
+        "date": datetime.date.today(),
+        "licence": "Apache-2.0",
+        "arguments": dict(recipe.arguments),
+        "parameters": {
+            "total": model.count_params(),
+            "trainable": _count(model.trainable_weights),
+            "non_trainable": _count(model.non_trainable_weights),
+        },
     }
 
 
-def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, 95 % by default.
+def _data_facts(
+    recipe: Recipe,
+    images: np.ndarray,
+    labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+) -> dict[str, Any]:
+    dataset = data.DATASETS[recipe.dataset]
+    held_out = int(len(images) * recipe.validation_share)
+    kept = len(images) - held_out
+    return {
+        "name": dataset.name,
+        "version": dataset.version,
+        "licence": dataset.licence,
+        "source": dataset.source,
+        "train_sha256": data.digest(images, labels),
+        "test_sha256": data.digest(test_images, test_labels),
+        "trained_on": kept,
+        "held_out": held_out,
+        "split": f"the first {kept:,} training images in the order of "
+        f"kerasconv.data.load are trained on; the last {held_out:,} are held out and "
+        "decide which seed is shipped; the test set is read once, after training",
+    }
 
-    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)
 
-    Reference:
-        E. B. Wilson, "Probable inference, the law of succession, and statistical
-        inference", Journal of the American Statistical Association 22, 1927.
-    """
-    share = successes / trials
-    middle = share + z * z / (2 * trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return (middle - spread) / scale, (middle + spread) / scale
-
-
-def _build(recipe: Recipe, **arguments: Any) -> "keras.Model":
-    from kerasconv import models
-
-    return getattr(models, recipe.architecture)(weights=None, **arguments)
+def _recipe_facts(full: str, recipe: Recipe, run: Run, epochs: int) -> dict[str, Any]:
+    return {
+        "name": full,
+        **json.loads(json.dumps(recipe.facts())),
+        "epochs": epochs,
+        "seed": run.seed,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "seconds_per_epoch": round(run.seconds / epochs, 1),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+    }
 
 
-def _fit_model(recipe: Recipe, seed: int) -> tuple["keras.Model", dict[str, Any]]:
-    keras.utils.set_random_seed(seed)
-    arguments = {"dropout": recipe.dropout}
-    model = _build(recipe, **arguments)
-    optimizer = keras.optimizers.get(
-        {
-            "class_name": recipe.optimizer,
-            "config": {"learning_rate": recipe.learning_rate},
-        }
-    )
-    model.compile(
-        optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
-    return model, arguments
+def _seed_facts(runs: Sequence[Run], tests: Sequence[dict]) -> dict[str, Any]:
+    accuracies = np.array([test["accuracy"] for test in tests])
+    return {
+        "count": len(runs),
+        "mean": float(accuracies.mean()),
+        "sd": float(accuracies.std(ddof=1)) if len(runs) > 1 else 0.0,
+        "runs": [
+            {
+                "seed": run.seed,
+                "validation_accuracy": run.validation["accuracy"],
+                "validation_loss": run.validation["loss"],
+                "test_accuracy": test["accuracy"],
+                "test_loss": test["loss"],
+            }
+            for run, test in zip(runs, tests, strict=True)
+        ],
+    }
 
 
 def _count(weights: list[Any]) -> int:
@@ -290,29 +644,22 @@ def _bundled(model: "keras.Model") -> dict[str, Any]:
     return {"examples": len(labels), "correct": right}
 
 
-class _Timer(keras.callbacks.Callback):
-    """Tells how far training is, and how long its epochs took."""
+def _speed(model: "keras.Model", images: np.ndarray) -> int:
+    """Images a second through the predictor, the median of five passes."""
+    predictor, images = Predictor(model, batch_size=1000), images[:5000]
+    predictor(images)
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        predictor(images)
+        seconds.append(time.perf_counter() - began)
+    return int(float(f"{len(images) / np.median(seconds):.2g}"))
 
-    def __init__(
-        self,
-        batches: int,
-        progress: Callable[[int, int, dict[str, float]], None] | None,
-    ) -> None:
-        super().__init__()
-        self.batches = batches
-        self.done = 0
-        self.seconds = 0.0
-        self._progress = progress
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._began = time.perf_counter()
+def _share_of(progress: Progress, index: int, count: int) -> Progress:
+    """The progress of one of several runs as progress of all."""
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seconds += time.perf_counter() - self._began
-        if self._progress:
-            self._progress(self.done, self.batches, dict(logs or {}))
+    def tell(done: int, total: int, facts: dict[str, float]) -> None:
+        progress(index * total + done, count * total, facts)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self.done += 1
-        if self._progress:
-            self._progress(self.done, self.batches, {})
+    return tell

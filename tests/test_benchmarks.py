@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
+import _command as command
 import _harness as harness
 import render
 
@@ -123,10 +124,11 @@ def figures(tmp_path):
         **{"backend": "jax", "mode": "jit", "race": "forward", "layer": "Sobel"},
         **{"peer": "OpenCV", "quoted": True, "limit": [0, 0.6]},
     }
+    unquoted = {"peer": "SciPy", "quoted": False, "limit": None}
     rows = [
         {**row, "shape": "1x2x2x1", "ratio": 0.256, "ms": 1.5},
         {**row, "shape": "1x4x4x1", "ratio": 0.7, "ms": 20.0},
-        {**row, "shape": "1x4x4x1", "ratio": 9.0, "peer": "SciPy", "quoted": False},
+        {**row, "shape": "1x4x4x1", "ratio": 9.0, "ms": 20.0, **unquoted},
     ]
     facts = {"date": "2026-01-01", "cpus": 2, "threads": 2, "rounds": 9}
     result = {"facts": {**facts, "versions": {"jax": "1.0"}}, "rows": rows}
@@ -143,6 +145,48 @@ def test_the_readme_table_has_a_column_a_shape_and_marks_what_missed(figures):
     assert "SciPy" not in fresh
     assert "stale" not in fresh
     assert render.updated(fresh, figures) == fresh
+
+
+def test_of_several_layers_the_readme_shows_the_slowest_against_its_peer(figures):
+    result = json.loads((figures / "edges.json").read_text())
+    first = result["rows"][0]
+    result["rows"] += [{**first, "layer": "Prewitt", "ratio": 0.5, "ms": 2.0}]
+    line = (
+        "| jax, jit | forward | Sobel, Prewitt | OpenCV | at most 0.6 | 0.50 (2 ms) |"
+    )
+    assert line in render.rendered(result)
+    full = render.rendered(result, digest=False)
+    assert "| Sobel | OpenCV | at most 0.6 | 0.26 (1.5 ms) |" in full
+    assert "| Prewitt | OpenCV | at most 0.6 | 0.50 (2 ms) |" in full
+
+
+def test_the_page_of_a_table_shows_what_the_readme_leaves_out(figures):
+    ((path, page),) = render.pages(figures).items()
+    assert path == figures / "edges.md"
+    assert "SciPy" in page
+
+
+def test_a_run_replaces_the_rows_of_its_backend_and_shapes_and_keeps_the_others():
+    def row(backend, shape, ratio):
+        return {"backend": backend, "shape": shape, "ratio": ratio}
+
+    kept = [row("jax", "2x2", 1), row("jax", "4x4", 1), row("torch", "2x2", 1)]
+    found = [row("jax", "4x4", 2), row("jax", "4x4", 3), row("tensorflow", "2x2", 2)]
+    assert command._merged(kept, found, ["2x2", "4x4"]) == [
+        row("tensorflow", "2x2", 2),
+        row("jax", "2x2", 1),
+        row("jax", "4x4", 2),
+        row("jax", "4x4", 3),
+        row("torch", "2x2", 1),
+    ]
+
+
+def test_figures_of_other_versions_are_not_added_to(figures):
+    path = figures / "edges.json"
+    facts = json.loads(path.read_text())["facts"]
+    assert len(command._kept(path, {**facts, "date": "2026-02-02"})) == 3
+    with pytest.raises(SystemExit, match="other versions"):
+        command._kept(path, {**facts, "versions": {"jax": "2.0"}})
 
 
 def test_figures_without_a_place_in_the_readme_are_an_error(figures):

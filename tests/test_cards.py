@@ -7,13 +7,26 @@ import zipfile
 import numpy as np
 import pytest
 
-from kerasconv import backends, digits, parity, training
+from kerasconv import (
+    backends,
+    corruptions,
+    digits,
+    metrics,
+    parity,
+    recipes,
+    training,
+)
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
 from kerasconv.images import to_unit
 from kerasconv.models import _card, _readme, cards, find_card, load_model
+from kerasconv.predict import Predictor
 
 ALL = sorted(cards())
+
+
+def _facts(name):
+    return find_card(name).facts
 
 
 @pytest.fixture
@@ -29,6 +42,21 @@ def zoo(tmp_path, monkeypatch):
 def test_the_default_weights_of_every_architecture_exist():
     for architecture, weights in _card.ARCHITECTURES.items():
         assert f"{architecture}/{weights}" in ALL
+
+
+@pytest.mark.once
+def test_the_zoo_stays_small():
+    sizes = [p.stat().st_size for p in _card.zoo_folder().rglob("*") if p.is_file()]
+    assert sum(sizes) < 12_000_000
+    assert max(sizes) < 3_000_000
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", [n for n in ALL if "bundled_digits" in _facts(n)])
+def test_the_bundled_digits_are_read_as_the_card_says(name):
+    images, labels = digits.load_digits()
+    right = (Predictor(load_model(name))(images).argmax(1) == labels).sum()
+    assert _facts(name)["bundled_digits"] == {"examples": 64, "correct": right}
 
 
 @pytest.mark.once
@@ -61,7 +89,44 @@ class TestFacts:
         test = find_card(name).facts["test"]
         right = test["examples"] - test["errors"]
         assert test["accuracy"] == right / test["examples"]
-        assert test["interval"] == list(training.wilson(right, test["examples"]))
+        assert test["interval"] == list(metrics.wilson(right, test["examples"]))
+
+    def test_the_confusion_matrix_counts_every_image_and_error(self, name):
+        test = find_card(name).facts["test"]
+        matrix = np.array(test["confusion"])
+        assert matrix.sum() == test["examples"]
+        assert matrix.sum() - np.trace(matrix) == test["errors"]
+        by_class = np.diag(matrix) / matrix.sum(1)
+        np.testing.assert_allclose(test["by_class"], by_class, atol=1e-6)
+
+    def test_the_seeds_mean_and_deviation_are_those_of_the_runs(self, name):
+        facts = find_card(name).facts
+        seeds, runs = facts["seeds"], facts["seeds"]["runs"]
+        accuracies = [run["test_accuracy"] for run in runs]
+        assert seeds["count"] == len(runs)
+        assert seeds["mean"] == pytest.approx(np.mean(accuracies))
+        if len(runs) > 1:
+            assert seeds["sd"] == pytest.approx(np.std(accuracies, ddof=1))
+        best = min(runs, key=lambda run: run["validation_loss"])
+        assert best["seed"] == facts["recipe"]["seed"], "the held-out images choose"
+        assert best["test_accuracy"] == facts["test"]["accuracy"]
+        assert best["validation_accuracy"] == facts["validation"]["accuracy"]
+
+    def test_the_mean_over_the_corruptions_is_that_of_the_families(self, name):
+        if (spoilt := find_card(name).facts.get("corruptions")) is None:
+            pytest.skip("the corruptions are of digits")
+        families = [spoilt[family] for family in corruptions.FAMILIES]
+        assert spoilt["mean"] == pytest.approx(np.mean(families))
+
+    def test_the_pictures_are_there_and_small(self, name):
+        card = find_card(name)
+        pictures = list(card.path.parent.glob(f"{card.weights}-*.png"))
+        assert {p.stem.removeprefix(f"{card.weights}-") for p in pictures} >= {
+            "confusion",
+            "history",
+        }
+        for picture in pictures:
+            assert picture.stat().st_size < 150_000
 
     def test_the_backends_measured_agree_within_1e_5(self, name):
         stated = find_card(name).facts["parity"]
@@ -70,9 +135,10 @@ class TestFacts:
 
     def test_the_recipe_is_the_one_in_the_package(self, name):
         facts = find_card(name).facts["recipe"]
-        recipe = training.find_recipe(facts["name"])
-        for key in ("optimizer", "learning_rate", "batch_size", "epochs", "dropout"):
-            assert facts[key] == getattr(recipe, key)
+        full, recipe = recipes.find_recipe(facts["name"])
+        assert full == name
+        stated = {key: facts[key] for key in recipe.facts()}
+        assert stated == json.loads(json.dumps(recipe.facts()))
 
     def test_the_readme_is_rendered_from_the_card(self, name):
         folder = find_card(name).path.parent
@@ -82,19 +148,22 @@ class TestFacts:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ALL)
-def test_any_two_backends_agree_within_1e_5_in_fresh_processes(name):
-    measured = parity.measure(find_card(name).path)
-    assert set(measured) == {*backends.installed(), "largest"}
-    assert measured["largest"] < 1e-5
+def test_any_two_backends_agree_within_1e_5_in_fresh_processes():
+    found = parity.measure_all([find_card(name).path for name in ALL])
+    for name, measured in zip(ALL, found, strict=True):
+        assert set(measured) == {*backends.installed(), "largest"}
+        assert measured["largest"] < 1e-5, name
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_whole_test_set_gives_the_cards_errors(name, mnist_test):
+def test_the_whole_test_set_gives_the_cards_errors(name):
     if keras.backend.backend() == "numpy":
         pytest.skip("ten thousand images take numpy too long")
     card = find_card(name)
-    measured = training.evaluate(load_model(name), card.facts["data"]["name"])
+    try:
+        measured = training.evaluate(load_model(name), card.facts["data"]["name"])
+    except KerasconvError as error:
+        pytest.skip(str(error))
     stated = card.facts["test"]
     assert measured["sha256"] == card.facts["data"]["test_sha256"]
     assert measured["errors"] == stated["errors"]
@@ -124,7 +193,9 @@ def test_at_least_fifty_digits_travel_and_four_of_each_class():
 @pytest.mark.once
 @pytest.mark.parametrize("name", ALL)
 def test_some_bundled_digits_are_read_wrong_so_the_output_is_honest(name):
-    bundled = find_card(name).facts["bundled_digits"]
+    bundled = find_card(name).facts.get("bundled_digits")
+    if bundled is None:
+        pytest.skip("its images are no digits")
     assert 0 < bundled["examples"] - bundled["correct"] < 10
 
 
@@ -153,13 +224,3 @@ def test_a_broken_card_is_named(zoo):
     (zoo / "mnist_cnn" / "mnist.toml").write_text("sha256 = ")
     with pytest.raises(KerasconvError, match=r"mnist\.toml cannot be read"):
         cards()
-
-
-@pytest.mark.once
-def test_wilsons_interval_is_scipys():
-    from scipy.stats import binomtest
-
-    for right, total in [(9916, 10_000), (0, 7), (7, 7), (1, 2)]:
-        ours = training.wilson(right, total)
-        scipys = binomtest(right, total).proportion_ci(0.95, method="wilson")
-        np.testing.assert_allclose(ours, [scipys.low, scipys.high], atol=1e-7)

@@ -17,6 +17,7 @@ from PIL import Image
 from kerasconv import backends, cli, data, terminal
 from kerasconv._keras import keras
 from kerasconv.cli import _app, _predict
+from kerasconv.errors import KerasconvError
 from kerasconv.models import _card, find_card, mnist_cnn
 
 
@@ -327,7 +328,7 @@ class TestEvaluate:
         bundled = find_card("mnist_cnn").facts["bundled_digits"]
         wrong = bundled["examples"] - bundled["correct"]
         assert ended.status == 1
-        assert f"errors     {wrong} of 64" in ended.out
+        assert f"errors       {wrong} of 64" in ended.out
         assert ended.is_one_line(f"makes {wrong} errors here")
 
     def test_json_tells_whether_it_is_as_on_the_card(self, run, few):
@@ -340,12 +341,70 @@ class TestEvaluate:
         assert ended.status == 1
         assert ended.is_one_line(str(tmp_path), "--data-dir", "--download")
 
+    def test_another_data_set_has_no_card_to_agree_with(self, run, few):
+        ended = run("evaluate", "mnist_cnn", "--dataset", "mnist_corrupted/fog")
+        assert ended.status == 0
+        assert "mnist_corrupted/fog" in ended.out
+        assert "card" not in ended.out
+
+    def test_the_confusion_matrix_comes_as_table_and_picture(self, run, few, tmp_path):
+        picture = tmp_path / "c.png"
+        ended = run("evaluate", "mnist_cnn", "--confusion", "--save", picture)
+        assert "true \\ read" in ended.out
+        with Image.open(picture) as image:
+            assert min(image.size) > 300
+
+    @pytest.mark.parametrize(
+        ("dataset", "status", "words"),
+        [
+            ("fasion_mnist", 2, ["unknown data set 'fasion_mnist'", "mnist_corrupted"]),
+            ("cats_vs_dogs", 2, ["cats_vs_dogs has images of", "(28, 28, 1)"]),
+        ],
+    )
+    def test_a_wrong_data_set_is_one_line(self, run, dataset, status, words):
+        if dataset == "cats_vs_dogs":
+            try:
+                data.load(dataset, "test")
+            except KerasconvError as error:
+                pytest.skip(str(error))
+        ended = run("evaluate", "mnist_cnn", "--dataset", dataset)
+        assert ended.status == status
+        assert ended.is_one_line(*words)
+
     @pytest.mark.once
     def test_the_real_test_set_gives_the_card(self, mnist_test):
         ended = process("evaluate", "mnist_cnn", "--backend", backends.installed()[0])
         assert ended.status == 0
         stated = find_card("mnist_cnn").facts["test"]
-        assert f"errors     {stated['errors']} of 10,000" in ended.out
+        assert f"errors       {stated['errors']} of 10,000" in ended.out
+
+
+class TestCompare:
+    few = TestEvaluate.few
+
+    def test_a_model_with_itself_differs_nowhere(self, run, few):
+        ended = run("compare", "mnist_cnn", "mnist_cnn/mnist")
+        assert ended.status == 0
+        assert "p-value      1 (McNemar's exact test)" in ended.out
+
+    def test_json_gives_both_and_the_test(self, run, few):
+        report = json.loads(run("compare", "mnist_cnn", "lenet5", "--json").out)
+        first, second, test = report["first"], report["second"], report["test"]
+        assert first["model"] == "mnist_cnn/mnist"
+        gap = test["only_b"] - test["only_a"]
+        assert gap == first["errors"] - second["errors"]
+        assert test["only_b"] + test["both_wrong"] == first["errors"]
+
+    def test_models_for_different_data_sets_need_one_named(self, run):
+        others = [n for n in _card.cards() if n != "mnist_cnn/mnist"]
+        other = next(
+            (n for n in others if find_card(n).facts["data"]["name"] != "mnist"), None
+        )
+        if other is None:
+            pytest.skip("all models are for one data set")
+        ended = run("compare", "mnist_cnn", other)
+        assert ended.status == 2
+        assert ended.is_one_line("--dataset")
 
 
 @pytest.mark.once
@@ -376,6 +435,7 @@ class TestOtherCommands:
             "summary",
             "list",
             "evaluate",
+            "compare",
             "train",
             "backends",
         ],

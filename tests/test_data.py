@@ -120,3 +120,44 @@ def test_both_file_formats_give_the_same_images(mnist_test, monkeypatch, file_fo
     images, labels = data.load("mnist", "test")
     np.testing.assert_array_equal(images, mnist_test[0])
     np.testing.assert_array_equal(labels, mnist_test[1])
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(UsageError, match=r"`split` must be one of .*'validation'"):
+        data.load("mnist", "validation")
+
+
+def here(name, split="test"):
+    try:
+        return data.load(name, split)
+    except KerasconvError as error:
+        pytest.skip(str(error))
+
+
+def test_the_published_fashion_files_serve_without_a_network():
+    images, labels = here("fashion_mnist")
+    assert images.shape == (10_000, 28, 28, 1)
+    np.testing.assert_array_equal(np.bincount(labels), [1000] * 10)
+
+
+def test_cats_and_dogs_come_in_the_order_of_their_digests():
+    import hashlib
+
+    images, labels = here("cats_vs_dogs")
+    assert images.shape == (2000, 32, 32, 3)
+    np.testing.assert_array_equal(np.bincount(labels), [1000, 1000])
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
+    assert digests == sorted(digests)
+
+
+def test_cats_and_dogs_are_the_third_and_the_fifth_class_of_cifar10(monkeypatch):
+    """From the builder or from an archive: the same images in the same order."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (30, 32, 32, 3), np.uint8)
+    labels = np.tile(np.arange(10), 3)
+    monkeypatch.setattr(data, "_read", lambda source, split: (images, labels))
+    found, classes = data._arrays(data.DATASETS["cats_vs_dogs"], None, "test")
+    assert len(found) == 6
+    for image, label in zip(found, classes, strict=True):
+        (place,) = (i for i in range(30) if np.array_equal(images[i], image))
+        assert {0: 3, 1: 5}[label] == labels[place]

@@ -627,15 +627,18 @@ def test_input_smaller_than_the_window_is_refused_after_an_unknown_size():
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has such graphs")
+@pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("name", ["SobelConv-magnitude", "L2Pool", "WeightedPool-same"])
-def test_an_empty_batch_of_a_graph_that_knew_no_batch_gives_an_empty_result(name):
+def test_an_empty_batch_of_a_graph_that_knew_no_batch_gives_an_empty_result(name, xla):
     import tensorflow as tf
 
     x = image(2)
     layer = maker(name, 2)()
     expected = to_numpy(layer(x))
     graph = tf.function(
-        lambda t: layer(t), input_signature=[tf.TensorSpec([None, *x.shape[1:]])]
+        lambda t: layer(t),
+        input_signature=[tf.TensorSpec([None, *x.shape[1:]])],
+        jit_compile=xla,
     )
     for n in (2, 0, 1):
         got = graph(tf.constant(x[:n])).numpy()

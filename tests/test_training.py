@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasconv import backends, data, digits, training
+from kerasconv import backends, data, digits, files, recipes, training
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import Card, _readme, mnist_cnn
@@ -52,7 +52,7 @@ def run(asked, tmp_path_factory):
     out, told = tmp_path_factory.mktemp("out"), []
     del asked[:]
     card = training.train(
-        "mnist_cnn",
+        "mnist_cnn/course",
         seed=4,
         epochs=2,
         out=out,
@@ -69,10 +69,11 @@ def weights(card):
 @trains
 def test_it_learns_and_writes_weights_card_and_readme(run):
     names = sorted(os.listdir(run.folder))
-    assert names == ["README.md", "digits.png", "mnist.keras", "mnist.toml"]
+    pictures = [f"course-{what}.png" for what in sorted(_readme._PICTURES)]
+    assert names == ["README.md", *pictures, "course.keras", "course.toml"]
     facts = run.card.facts
     assert facts["test"]["accuracy"] > 0.5
-    assert facts == tomllib.loads((run.folder / "mnist.toml").read_text())
+    assert facts == tomllib.loads((run.folder / "course.toml").read_text())
     assert (run.folder / "README.md").read_text() == _readme.render(run.folder)
     assert facts["recipe"]["backend"] == keras.backend.backend()
     assert facts["data"]["held_out"] == 76  # a tenth of 12 x 64
@@ -101,7 +102,7 @@ def test_progress_is_told_up_to_the_last_batch(run):
 def test_a_seed_gives_the_same_weights_again_and_another_does_not(run, tmp_path):
     def train(seed):
         return training.train(
-            "mnist_cnn", seed=seed, epochs=2, out=tmp_path / str(seed)
+            "mnist_cnn/course", seed=seed, epochs=2, out=tmp_path / str(seed)
         )
 
     first = weights(run.card)
@@ -121,6 +122,177 @@ def test_an_interrupted_training_leaves_nothing(tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+# Everything that has a state: chance in two layers, moments, an average, a schedule.
+EVERYTHING = recipes.Recipe(
+    purpose="",
+    architecture="mnist_cnn",
+    dataset="mnist",
+    dropout=0.4,
+    augmentation=(
+        ("RandomRotation", {"factor": 0.02, "fill_mode": "constant"}),
+        ("RandomNoise", {"factor": 0.2}),
+    ),
+    optimizer="adamw",
+    weight_decay=1e-3,
+    learning_rate=2e-3,
+    schedule="cosine",
+    ema_momentum=0.9,
+    batch_size=32,
+    epochs=3,
+)
+
+
+class Stop(Exception):
+    pass
+
+
+@trains
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(digits, tmp_path):
+    images = np.rint(np.tile(digits[0], (3, 1, 1, 1)) * 255).astype(np.uint8)
+    labels = np.tile(digits[1], 3)
+    told, path = [], tmp_path / "checkpoint.npz"
+    whole = training.fit(EVERYTHING, images, labels, seed=2)
+
+    def stop(done, total, facts):
+        told.append(done)
+        if done == 8:  # in the second of three epochs of six batches
+            raise Stop
+
+    with pytest.raises(Stop):
+        training.fit(EVERYTHING, images, labels, seed=2, checkpoint=path, progress=stop)
+    del told[:]
+    again = training.fit(
+        EVERYTHING,
+        images,
+        labels,
+        seed=2,
+        checkpoint=path,
+        resume=True,
+        progress=lambda done, *_: told.append(done),
+    )
+    assert told[0] == 7, "it begins after the first epoch"
+    for a, b in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    assert [len(curve) for curve in again.history.values()] == [3] * 4
+    done = training.fit(
+        EVERYTHING, images, labels, seed=2, checkpoint=path, resume=True
+    )
+    for a, b in zip(again.model.get_weights(), done.model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.once
+@pytest.mark.skipif(
+    "torch" not in backends.installed() or not hasattr(os, "fork"),
+    reason="needs PyTorch, which starts at once, and a system that forks",
+)
+def test_a_training_killed_twenty_times_ends_as_if_nobody_had(tmp_path):
+    from fuzz.kill_training import kill_and_resume
+
+    tally = kill_and_resume(tmp_path, kills=20, backend="torch")
+    assert tally["kills"] == 20
+    assert tally["failed"] == 0, "every start goes on from the last checkpoint"
+    assert tally["most_lost"] <= 1
+    assert tally["difference"] == 0
+
+
+@trains
+@pytest.mark.parametrize("change", [{"seed": 3}, {"epochs": 5}])
+def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path, change):
+    images = np.rint(digits[0] * 255).astype(np.uint8)
+    keeper = {"checkpoint": tmp_path / "c.npz", "resume": True}
+    settings = {"seed": 2, "epochs": 1}
+    training.fit(EVERYTHING, images, digits[1], **keeper, **settings)
+    with pytest.raises(KerasconvError, match=rf"\(its {next(iter(change))} differ"):
+        training.fit(EVERYTHING, images, digits[1], **keeper, **settings | change)
+
+
+@trains
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 and no more", b"text"])
+def test_a_damaged_checkpoint_is_named(digits, tmp_path, content):
+    path = tmp_path / "c.npz"
+    path.write_bytes(content)
+    images = np.rint(digits[0] * 255).astype(np.uint8)
+    with pytest.raises(KerasconvError, match=r"c\.npz cannot be read .* remove it"):
+        training.fit(EVERYTHING, images, digits[1], checkpoint=path, resume=True)
+
+
+@trains
+def test_of_several_seeds_the_held_out_images_choose(asked, tmp_path):
+    card = training.train("mnist_cnn/fast", seeds=2, epochs=1, out=tmp_path)
+    runs = card.facts["seeds"]["runs"]
+    assert [run["seed"] for run in runs] == [0, 1]
+    best = min(runs, key=lambda run: run["validation_loss"])
+    assert card.facts["recipe"]["seed"] == best["seed"]
+    assert card.facts["test"]["accuracy"] == best["test_accuracy"]
+    accuracies = [run["test_accuracy"] for run in runs]
+    assert card.facts["seeds"]["mean"] == pytest.approx(np.mean(accuracies))
+    assert card.facts["seeds"]["sd"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert not list(tmp_path.rglob(".*")), "no checkpoint is left"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_recipe_can_be_carried_out(name):
+    """Its network, augmentation and optimizer exist and fit each other."""
+    recipe = recipes.RECIPES[name]
+    network = training.build(recipe)
+    classes = data.DATASETS[recipe.dataset].classes
+    assert network.outputs[0].shape == (None, len(classes))
+    layers = training._augmentation(recipe)
+    assert [type(layer).__name__ for layer in layers] == [
+        layer for layer, _ in recipe.augmentation
+    ]
+    assert training._optimizer(recipe, 100).name == recipe.optimizer
+    assert name.startswith(f"{recipe.architecture}/")
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_schedules_rise_to_the_peak_and_fall_to_nothing(schedule):
+    recipe = recipes.Recipe("", "mnist_cnn", "mnist", schedule=schedule)
+    rate = training._schedule(recipe, 200)
+    values = [float(keras.ops.convert_to_numpy(rate(step))) for step in range(201)]
+    top = int(np.argmax(values))
+    assert values[top] == pytest.approx(1e-3, rel=1e-5)
+    assert top == {"cosine": 10, "one_cycle": 50}[schedule]
+    assert np.all(np.diff(values[: top + 1]) > 0)
+    assert np.all(np.diff(values[top:]) < 0)
+    assert values[-1] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.once
+def test_the_order_of_images_depends_on_seed_and_epoch_alone():
+    x = np.arange(10)
+    batches = training._Batches(x, x, 4, seed=1)
+    first = [batches[i][0].tolist() for i in range(3)]
+    assert sorted([*first[0], *first[1], *first[2]]) == list(range(10))
+    batches.on_epoch_end()
+    second = [batches[i][0].tolist() for i in range(3)]
+    assert first != second
+    later = training._Batches(x, x, 4, seed=1)
+    later.epoch = 1
+    assert [later[i][0].tolist() for i in range(3)] == second
+    assert training._Batches(x, x, 4, seed=2)[0][0].tolist() != first[0]
+
+
+@pytest.mark.once
+def test_a_full_disk_keeps_the_last_good_file(tmp_path):
+    """The limit on a file's size stands in for the disk's end."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "model.keras"
+    files.write_with(path, mnist_cnn(weights=None).save)
+    good = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(KerasconvError, match=r"model\.keras cannot be written"):
+            files.write_with(path, mnist_cnn(weights=None).save)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == good
+    assert os.listdir(tmp_path) == ["model.keras"]
+
+
 @pytest.mark.skipif(TRAINS, reason="Keras trains on this backend")
 def test_a_backend_that_cannot_train_names_those_that_can(tmp_path):
     with pytest.raises(KerasconvError, match="tensorflow, jax or torch"):
@@ -129,7 +301,8 @@ def test_a_backend_that_cannot_train_names_those_that_can(tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "arguments", [{"epochs": 0}, {"seed": -1}, {"seed": 2**32}, {"limit": 100}]
+    "arguments",
+    [{"epochs": 0}, {"seeds": 0}, {"seed": -1}, {"seed": 2**32}, {"limit": 100}],
 )
 def test_numbers_that_make_no_sense_are_refused(tmp_path, arguments):
     with pytest.raises(UsageError, match=f"`{next(iter(arguments))}` must"):
@@ -137,9 +310,24 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path, arguments):
 
 
 @pytest.mark.once
-def test_an_unknown_recipe_is_refused_with_the_known():
+@pytest.mark.parametrize(
+    "names", [("alexnet",), ("mnist_cnn", "quick"), ("mnist_cnn/mnist", "fast")]
+)
+def test_an_unknown_recipe_is_refused_with_the_known(names):
     with pytest.raises(UsageError, match="choose one of mnist_cnn"):
-        training.train("alexnet")
+        training.train(*names)
+
+
+@pytest.mark.once
+def test_a_bare_name_means_the_first_recipe():
+    assert recipes.find_recipe("mnist_cnn")[0] == "mnist_cnn/mnist"
+    assert recipes.find_recipe("mnist_cnn", "fast")[0] == "mnist_cnn/fast"
+
+
+@pytest.mark.once
+def test_a_model_for_other_images_or_classes_is_refused():
+    with pytest.raises(UsageError, match=r"cats_vs_dogs has images .* takes \(28, 28"):
+        training.evaluate(mnist_cnn(), "cats_vs_dogs")
 
 
 def test_evaluation_agrees_with_plain_numpy():

@@ -137,13 +137,12 @@ def api() -> str:
 
 
 def benchmarks() -> str:
-    """The table of every file of figures."""
-    render = _render()
-    return "\n".join(
-        f"## {path.stem.capitalize()}\n\n"
-        f"{render.rendered(json.loads(path.read_text(encoding='utf-8')))}\n"
-        for path in sorted(render.RESULTS.glob("*.json"))
-    )
+    """All figures of every table, of which the README has a digest."""
+    render, sections = _render(), []
+    for path in sorted(render.RESULTS.glob("*.json")):
+        table = render.rendered(json.loads(path.read_text()), digest=False)
+        sections.append(f"## {path.stem.capitalize()}\n\n{table}\n")
+    return "\n".join(sections)
 
 
 def tutorials() -> str:

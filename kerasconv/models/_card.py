@@ -23,11 +23,8 @@ if TYPE_CHECKING:
 # Architecture -> the weights that its bare name means.
 ARCHITECTURES = {
     "mnist_cnn": "mnist",
-    "edge_classifier": "mnist",
     "dense_classifier": "mnist",
     "lenet5": "mnist",
-    "digits_cnn": "mnist",
-    "cats_dogs_cnn": "cats_vs_dogs",
 }
 
 

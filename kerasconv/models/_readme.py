@@ -1,53 +1,138 @@
 """The model card for people, rendered from the facts of the cards.
 
-`python -m kerasconv.models._readme models/mnist_cnn` writes it anew, with its picture.
+`python -m kerasconv.models._readme models/mnist_cnn` writes it anew.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 
 from kerasconv import files
-from kerasconv.models._card import Card, load_model, read_card
+from kerasconv.models._card import ARCHITECTURES, Card, read_card
 
-_PICTURE = "digits.png"
+_DIGITS = (
+    "It knows the ten digits as MNIST has them: one a picture, upright, fitted into "
+    "20x20 pixels and centred by mass (`kerasconv predict` prepares any photograph "
+    "that way). Letters, several digits at once, or blank paper get a digit too."
+)
 
+# What each architecture is, and what it is for.
 _ABOUT = {
     "mnist_cnn": (
         "The convolutional network of the course page: Conv2D(32) - MaxPooling - "
-        "Conv2D(64) - MaxPooling - Flatten - Dropout - Dense(10). It reads one "
-        "handwritten digit in a 28x28 grey image, light ink on a ground of 0, pixels "
-        "in [0, 1].",
-        "Meant for learning, teaching and comparing. It knows the ten digits as "
-        "MNIST has them: one a picture, upright, fitted into 20x20 pixels and "
-        "centred by mass (`kerasconv predict` prepares any photograph that way). "
-        "Letters, several digits at once, or blank paper get a digit too.",
-    )
+        "Conv2D(64) - MaxPooling - Flatten - Dropout - Dense(10). It takes 28x28 grey "
+        "images, light ink on a ground of 0, pixels in [0, 1].",
+        f"Meant for learning, teaching and comparing. {_DIGITS} The weights "
+        "`fashion_mnist` know articles of clothing instead, and nothing of digits.",
+    ),
+    "edge_classifier": (
+        "Fixed edges in eight directions (no parameters), pooled by distance, and one "
+        "trained Dense layer: what hand-made features can do.",
+        f"Meant for comparing features that are made with features that are learned. "
+        f"{_DIGITS}",
+    ),
+    "dense_classifier": (
+        "One hidden Dense layer of 44 units: as many parameters as `mnist_cnn`, and "
+        "none of them shared.",
+        f"Meant for comparing; do not use it for work. {_DIGITS}",
+    ),
+    "lenet5": (
+        "LeNet-5 as it is taught today: two convolutions with tanh, two average "
+        "poolings, three Dense layers.",
+        f"Meant for history and comparing. {_DIGITS}",
+    ),
+    "digits_cnn": (
+        "Six convolutions with batch normalisation and anti-aliased pooling, then a "
+        "global average.",
+        f"The pick where digits must be read. {_DIGITS}",
+    ),
+    "cats_dogs_cnn": (
+        "Six convolutions with batch normalisation and anti-aliased pooling, then a "
+        "global average. It takes colour photographs of 32x32 pixels in [0, 1] and "
+        "gives the probabilities of a cat and of a dog.",
+        "Meant for teaching: a photograph of anything else gets an answer too, and "
+        "ten thousand small pictures teach little about cats and dogs as they are.",
+    ),
+}
+
+# Pictures beside a card, by the end of their name, and what each shows.
+_PICTURES = {
+    "digits": "The handwritten digits in the package, each with what the network reads "
+    "and, where that is wrong, what it is",
+    "kernels": "The kernels of the first convolution, blue negative and red positive",
+    "confusion": "How often each class of the test set was taken for each",
+    "hardest": "The test images with the highest loss, each with what the network "
+    "reads and what it is",
+    "history": "Loss and accuracy by the epoch, on the training and the held-out "
+    "images; random changes and dropout make the training images harder, and the "
+    "curves are of the weights before averaging",
 }
 
 
 def write(folder: Path) -> None:
-    """Write the README of one architecture and the picture in it."""
-    from kerasconv import plotting
+    """Write the README of one architecture."""
+    files.write_text(folder / "README.md", render(folder))
+
+
+def write_pictures(
+    card: Card,
+    model: Any,
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+) -> None:
+    """Draw the pictures of one card, from what its model said of the test set."""
+    from kerasconv import data, plotting
     from kerasconv.digits import load_digits
     from kerasconv.predict import Predictor
 
-    card = read_card(next(iter(sorted(folder.glob("*.toml")))))
-    images, labels = load_digits()
-    answers = Predictor(load_model(card.path))(images).argmax(1)
-    captions = [
-        str(answer) if answer == label else f"{answer}, not {label}"
-        for answer, label in zip(answers, labels, strict=True)
+    def save(what: str, figure: Any) -> None:
+        plotting.save_figure(
+            figure, card.path.with_name(f"{card.weights}-{what}.png"), dpi=80
+        )
+
+    dataset = data.DATASETS[card.facts["data"]["name"]]
+    confusion = card.facts["test"]["confusion"]
+    save("confusion", plotting.plot_confusion_matrix(confusion, dataset.classes))
+    if card.facts["history"]:
+        save("history", plotting.plot_history(card.facts["history"]))
+    if "bundled_digits" in card.facts:
+        digits, truth = load_digits()
+        read = Predictor(model)(digits).argmax(1)
+        save(
+            "digits",
+            plotting.plot_digits(
+                digits, _captions(read, truth, dataset.classes), columns=16
+            ),
+        )
+    convolution = next((w for w in model.weights if len(w.shape) == 4), None)
+    if convolution is not None and convolution.shape[2] == 1:
+        kernels = np.moveaxis(np.asarray(convolution.numpy())[:, :, 0], -1, 0)
+        save("kernels", plotting.plot_kernels(dict(enumerate(kernels))))
+    if dataset.licence != "none stated":
+        truth = probabilities[np.arange(len(labels)), labels]
+        worst = np.argsort(truth, kind="stable")[:24]
+        captions = _captions(
+            probabilities[worst].argmax(1), labels[worst], dataset.classes
+        )
+        save("hardest", plotting.plot_digits(images[worst], captions, columns=8))
+
+
+def _captions(read: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> list[str]:
+    return [
+        classes[a] if a == b else f"{classes[a]}, not {classes[b]}"
+        for a, b in zip(read, truth, strict=True)
     ]
-    figure = plotting.plot_digits(images, captions, columns=16)
-    plotting.save_figure(figure, folder / _PICTURE, dpi=100)
-    files.write_text(folder / "README.md", render(folder))
 
 
 def render(folder: Path) -> str:
     """The README of one architecture, from all cards in its folder."""
     found = [read_card(path) for path in sorted(folder.glob("*.toml"))]
+    default = ARCHITECTURES.get(folder.name)
+    found.sort(key=lambda card: card.weights != default)
     about, use = _ABOUT[folder.name]
     parts = [
         _head(found),
@@ -55,14 +140,17 @@ def render(folder: Path) -> str:
         "Written by the training recipe from the cards (`*.toml`) in this folder; "
         "change those by training, not this page by hand.",
         about,
-        f"![The handwritten digits in the package, each with what "
-        f"{found[0].name} reads and, where that is wrong, what it is]({_PICTURE})",
         "## Use",
         "```python\n"
         "from kerasconv.models import load_model\n\n"
         f'model = load_model("{found[0].name}")\n'
         "```",
         use,
+        "## Weights",
+        _overview(found),
+        "Accuracy, loss (NLL, nats) and calibration error (ECE, 15 bins) are of the "
+        "shipped weights on the whole test set; mean ± sd is over the seeds; spoilt is "
+        "the mean accuracy over the fifteen families of `kerasconv.corruptions`.",
         *(section for card in found for section in _sections(card)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -83,52 +171,103 @@ def _head(found: list[Card]) -> str:
     return "---\n" + "\n".join(lines) + "\n---"
 
 
+def _overview(found: list[Card]) -> str:
+    rows = [
+        "| weights | test accuracy | mean ± sd (seeds) | loss | calibration | spoilt |",
+        "|---|---|---|---|---|---|",
+    ]
+    for card in found:
+        test = card.facts["test"]
+        spoilt = card.facts.get("corruptions")
+        robust = f"{spoilt['mean']:.1%}" if spoilt else ""
+        rows.append(
+            f"| {card.weights} | {test['accuracy']:.2%} | {seeds(card)} | "
+            f"{test['loss']:.4f} | {test['calibration_error']:.2%} | "
+            f"{robust} |"
+        )
+    return "\n".join(rows)
+
+
+def seeds(card: Card) -> str:
+    """Mean, deviation and number of the seeds, in words."""
+    facts = card.facts["seeds"]
+    if facts["count"] == 1:
+        return f"{facts['mean']:.2%} (1)"
+    return f"{100 * facts['mean']:.2f} ± {100 * facts['sd']:.2f} % ({facts['count']})"
+
+
 def _sections(card: Card) -> list[str]:
     facts = card.facts
     data, recipe, test = facts["data"], facts["recipe"], facts["test"]
     low, high = test["interval"]
+    validation = facts["validation"]
+    rows = {
+        "parameters": f"{facts['parameters']['total']:,} "
+        f"({facts['parameters']['trainable']:,} trainable)",
+        "test accuracy": f"{test['accuracy']:.2%} "
+        f"(95 % interval {low:.2%} to {high:.2%})",
+        "test errors": f"{test['errors']} of {test['examples']:,}",
+        "held-out accuracy, loss": f"{validation['accuracy']:.2%}, "
+        f"{validation['loss']:.4f}",
+        "data set": f"{data['name']} {data['version']} ({data['licence']}; "
+        f"{data['source']})",
+        "split": data["split"],
+        "recipe": _recipe(recipe),
+        "trained with": f"Keras {recipe['keras']} on {recipe['backend']}, seed "
+        f"{recipe['seed']}, {recipe['seconds_per_epoch']:g} s an epoch on "
+        f"{recipe['cores']} cores",
+        "images a second there": f"{facts['images_per_second']:,}",
+        "date": facts["date"].isoformat(),
+        "licence of the weights": facts["licence"],
+        "file": f"`{card.path.name}`, {facts['bytes']:,} bytes, SHA-256 "
+        f"`{facts['sha256']}`",
+    }
+    if "bundled_digits" in facts:
+        rows["bundled digits right"] = "{correct} of {examples}".format(
+            **facts["bundled_digits"]
+        )
     return [
         f"## {card.name}",
         recipe["purpose"],
-        _table(
-            {
-                "parameters": f"{facts['parameters']['total']:,} "
-                f"({facts['parameters']['trainable']:,} trainable)",
-                "test accuracy": f"{test['accuracy']:.2%} "
-                f"(95 % interval {low:.2%} to {high:.2%})",
-                "test errors": f"{test['errors']} of {test['examples']:,}",
-                "test loss": f"{test['loss']:.4f} nats",
-                "bundled digits right": "{correct} of {examples}".format(
-                    **facts["bundled_digits"]
-                ),
-                "data set": f"{data['name']} {data['version']} ({data['licence']}; "
-                f"{data['source']})",
-                "split": data["split"],
-                "recipe": f"{recipe['optimizer']}, learning rate "
-                f"{recipe['learning_rate']:g}, batch {recipe['batch_size']}, "
-                f"{recipe['epochs']} epochs, dropout {recipe['dropout']:g}, seed "
-                f"{recipe['seed']}",
-                "held-out accuracy": f"{recipe['validation_accuracy']:.2%}",
-                "trained with": f"Keras {recipe['keras']} on {recipe['backend']}, "
-                f"{recipe['seconds_per_epoch']:g} s an epoch on {recipe['cores']} "
-                "cores",
-                "date": facts["date"].isoformat(),
-                "licence of the weights": facts["licence"],
-                "file": f"`{card.path.name}`, {facts['bytes']:,} bytes, SHA-256 "
-                f"`{facts['sha256']}`",
-            }
+        _table(rows),
+        *(
+            f"![{about}.]({card.weights}-{what}.png)\n\n*{about}.*"
+            for what, about in _PICTURES.items()
+            if card.path.with_name(f"{card.weights}-{what}.png").exists()
         ),
-        "Largest difference of probabilities from any other backend, over the bundled "
-        "digits:",
+        "Largest difference of probabilities from any other backend:",
         _table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
-        "Made by:",
+        "Made by (the seed decides everything; another backend or processor adds its "
+        "sums in another order and ends elsewhere):",
         "```sh\n"
         f"kerasconv train {recipe['name']} --seed {recipe['seed']} --backend "
         f"{recipe['backend']} --data-dir DIR --out models\n```",
         "<details><summary>All facts</summary>\n\n```toml\n"
-        + tomli_w.dumps(facts).strip()
+        + tomli_w.dumps({k: v for k, v in facts.items() if k != "history"}).strip()
         + "\n```\n\n</details>",
     ]
+
+
+def _recipe(recipe: dict[str, Any]) -> str:
+    said = [
+        f"{recipe['optimizer']}, learning rate {recipe['learning_rate']:g} "
+        f"({recipe['schedule']}), batch {recipe['batch_size']}, "
+        f"{recipe['epochs']} epochs"
+    ]
+    if recipe["weight_decay"]:
+        said.append(f"weight decay {recipe['weight_decay']:g}")
+    if "dropout" in recipe:
+        said.append(f"dropout {recipe['dropout']:g}")
+    if "ema_momentum" in recipe:
+        said.append(f"weights averaged with momentum {recipe['ema_momentum']:g}")
+    for layer in recipe["augmentation"]:
+        settings = ", ".join(
+            f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in layer.items()
+            if key not in ("layer", "value_range", "fill_value", "fill_mode")
+        )
+        said.append(f"{layer['layer']}({settings})")
+    return "; ".join(said)
 
 
 def _table(rows: dict[str, Any]) -> str:

@@ -1,0 +1,95 @@
+"""Classical vision as a network: fixed edges, pooled, and one trained layer."""
+
+import math
+import os
+
+import numpy as np
+
+from kerasconv import kernels
+from kerasconv._keras import keras
+from kerasconv.layers import FixedConv, L2Pool, WeightedPool
+from kerasconv.layers._window import check_choice
+from kerasconv.models._card import load_weights
+
+OPERATORS = {"sobel": kernels.sobel, "prewitt": kernels.prewitt}
+
+
+def edge_classifier(
+    *,
+    weights: str | os.PathLike | None = None,
+    input_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    operator: str = "sobel",
+    orientations: int = 8,
+    pooling: str = "weighted",
+    dropout: float = 0.0,
+    name: str = "edge_classifier",
+) -> "keras.Sequential":
+    """Edges in eight fixed directions and a linear classifier, 3,930 parameters.
+
+    | layer | output shape | parameters |
+    |---|---|---|
+    | FixedConv, ReLU: the derivative in each of 8 directions | (28, 28, 8) | 0 |
+    | WeightedPool 7x7, strides 4, Gaussian weights | (7, 7, 8) | 0 |
+    | Flatten | (392,) | 0 |
+    | Dense, softmax | (10,) | 392·10 + 10 = 3,930 |
+
+    The derivative in direction θ is cos θ · ∂x + sin θ · ∂y, and ReLU keeps the edges
+    that rise that way: a stroke's two sides fall into different maps. Only the Dense
+    layer is trained, so this is what hand-made features can do.
+
+    Args:
+        weights: A path to a `.keras` file of the same architecture, or None for a
+            fresh, random network.
+        input_shape: Height, width and channels of an image.
+        num_classes: How many classes to tell apart.
+        operator: "sobel" or "prewitt".
+        orientations: How many directions, evenly round the circle.
+        pooling: "weighted" or "l2".
+        dropout: Share of activations that training drops before the last layer.
+        name: The name of the model.
+
+    Returns:
+        A `keras.Sequential`, built and not compiled. It takes images in [0, 1] and
+        gives one probability a class.
+
+    Raises:
+        ValueError: an argument is none of these, the weights do not fit, or none of
+            that name exist.
+        kerasconv.errors.KerasconvError: the weights' file is missing or damaged.
+
+    Example:
+        >>> edge_classifier(weights=None).count_params()
+        3930
+
+    Reference:
+        N. Dalal, B. Triggs, "Histograms of oriented gradients for human detection",
+        CVPR 2005, for orientations that are pooled over cells.
+    """
+    check_choice("operator", operator, tuple(OPERATORS))
+    check_choice("pooling", pooling, ("weighted", "l2"))
+    angles = 2 * math.pi * np.arange(orientations) / orientations
+    along_y, along_x = OPERATORS[operator](normalize="unit")
+    directed = [math.cos(a) * along_x + math.sin(a) * along_y for a in angles]
+    last = {"data_format": "channels_last"}
+    pools = {
+        "weighted": lambda: WeightedPool(
+            7, 4, "same", weights="gaussian", name="weighted_pool", **last
+        ),
+        "l2": lambda: L2Pool(4, mean=True, name="l2_pool", **last),
+    }
+    model = keras.Sequential(
+        [
+            keras.Input(shape=input_shape),
+            FixedConv(np.round(directed, 12), name="edges", **last),
+            keras.layers.ReLU(name="rising"),
+            pools[pooling](),
+            keras.layers.Flatten(name="flatten", **last),
+            keras.layers.Dropout(dropout, name="dropout"),
+            keras.layers.Dense(num_classes, activation="softmax", name="dense"),
+        ],
+        name=name,
+    )
+    if weights is not None:
+        load_weights(model, "edge_classifier", weights)
+    return model
