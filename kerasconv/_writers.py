@@ -318,14 +318,11 @@ def _name_onnx(job: Job) -> None:
     import onnx
 
     # Within the graph any name may stand for something else.
-    file = onnx.compose.add_prefix(
-        onnx.load(job.path), "graph/", rename_inputs=False, rename_outputs=False
-    )
+    file = onnx.compose.add_prefix(onnx.load(job.path), "graph/", rename_inputs=False)
     graph = file.graph
     for output, name in zip(graph.output, job.outputs, strict=True):
-        if output.name != name:
-            graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
-            output.name = name
+        graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
+        output.name = name
     onnx.helper.set_model_props(file, job.metadata)
     onnx.checker.check_model(file, full_check=True)
     onnx.save(file, job.path)

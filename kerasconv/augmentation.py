@@ -102,7 +102,7 @@ class RandomInversion(_RandomPerImage):
             low = keras.ops.reshape(keras.ops.min(ends, axis=1), shape)
             high = keras.ops.reshape(keras.ops.max(ends, axis=1), shape)
             shape[axis], shape[0] = length, 1
-            place = np.arange(length, dtype="float32").reshape(shape)
+            place = keras.ops.reshape(keras.ops.arange(length, dtype="float32"), shape)
             chosen = chosen & (place >= low) & (place < high)
         return keras.ops.where(chosen, 1 - images, images)
 

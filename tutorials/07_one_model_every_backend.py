@@ -254,8 +254,9 @@ assert np.ptp(list(orders.values())) < 1e-4
 # %% [markdown]
 # ## How fast are they?
 #
-# Three questions, three different winners: how long from starting Python to the first
-# answer, how long for one more image, and how many images a second if there are many.
+# Three questions, and who wins one need not win another: how long from starting Python
+# to the first answer, how long for one more image, and how many images a second if
+# there are many.
 # The forward pass is compiled once by `kerasconv.predict.Predictor`, with what each
 # backend has for that.
 

@@ -170,10 +170,11 @@ if data_found:
     )
     show(
         figure,
-        alt="Two grey clouds, brighter in the middle, that look the same; their "
-        "difference is nearly white everywhere.",
-        caption="Averaged over all photographs, cats and dogs have the same edges in "
-        "the same places (measured when this page is built; one scale for all three).",
+        alt="Two grey clouds, alike but for the middle, where that of the dogs is a "
+        "little brighter; their difference is nearly white everywhere.",
+        caption="Averaged over all photographs, cats and dogs have nearly the same "
+        "edges in the same places (measured when this page is built; one scale for "
+        "all).",
     )
 
 # %% [markdown]
@@ -353,10 +354,10 @@ if data_found:
     )
     show(
         figure,
-        alt="Sixteen pictures of 3 by 3 pixels: some go from dark to bright in some "
-        "direction, others from one colour to another.",
+        alt="Sixteen pictures of 3 by 3 coloured pixels, hardly one of them grey; in "
+        "several one side differs from the other in brightness or in colour.",
         caption="The learned kernels of the first layer in colour (drawn when this "
-        "page is built): edges between light and dark, but also between colours.",
+        "page is built). Most of them compare colours, which Sobel cannot.",
     )
 
 # %% [markdown]
