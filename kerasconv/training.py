@@ -10,6 +10,7 @@ import json
 import math
 import os
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -483,7 +484,7 @@ class _Keeper(keras.callbacks.Callback):
             with np.load(self.path, allow_pickle=False) as stored:
                 facts = json.loads(str(stored["facts"]))
                 values = [stored[f"variable_{i}"] for i in range(facts["variables"])]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise KerasconvError(
                 f"the checkpoint {self.path} cannot be read ({error}); remove it, or "
                 "train without --resume"
@@ -566,7 +567,11 @@ def _card_head(full: str, recipe: Recipe, path: Path, run: Run) -> dict[str, Any
         "bytes": path.stat().st_size,
         "date": datetime.date.today(),
         "licence": "Apache-2.0",
-        "arguments": dict(recipe.arguments),
+        "arguments": {
+            **recipe.arguments,
+            "input_shape": list(model.inputs[0].shape[1:]),
+            "num_classes": model.outputs[0].shape[-1],
+        },
         "parameters": {
             "total": model.count_params(),
             "trainable": _count(model.trainable_weights),

@@ -6,6 +6,7 @@ trained the weights `<weights>.keras` beside it, never by hand.
 
 import difflib
 import hashlib
+import json
 import os
 import tomllib
 from collections.abc import Sequence
@@ -212,10 +213,25 @@ def load_weights(
     )
     if sorted(stored) != sorted(wanted):
         raise misfit
+    # Pooling leaves no trace in the shapes.
+    theirs, ours = _pools(archive.config), _pools(json.loads(model.to_json()))
+    if theirs != ours:
+        raise UsageError(
+            f"{what} are of a network with {', '.join(theirs) or 'no pooling'}, this "
+            f"{architecture} has {', '.join(ours) or 'none'}; change the arguments or "
+            "use weights=None"
+        )
     try:
         _loading.load_tensors(model, archive)
     except ValueError as error:
         raise misfit from error
+
+
+def _pools(config: dict[str, Any]) -> list[str]:
+    """The classes of the layers of a configuration that pool, in order."""
+    layers = config.get("config", {}).get("layers", [])
+    names = [layer.get("class_name", "") for layer in layers]
+    return [name for name in names if "Pool" in name]
 
 
 def _arguments(card: Card) -> str:
