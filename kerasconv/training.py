@@ -9,6 +9,8 @@ import datetime
 import json
 import math
 import os
+import shutil
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -128,27 +130,32 @@ def train(
         )
     chosen = min(runs, key=lambda run: run.validation["loss"])
 
-    path = folder / f"{weights}.keras"
-    _archive.save_model(chosen.model, path)
     test_images, test_labels = data.load(plan.dataset, "test", data_dir)
     test = test_images[:limit], test_labels[:limit]
     tests = [measure(run.model, *test) for run in runs]
-    facts = {
-        **_card_head(full, plan, path, chosen),
-        "data": _data_facts(plan, images, labels, *test),
-        "recipe": _recipe_facts(full, plan, chosen, epochs),
-        "validation": chosen.validation,
-        "test": tests[runs.index(chosen)],
-        "seeds": _seed_facts(runs, tests),
-        "history": chosen.history,
-        "parity": parity.measure(path),
-        "images_per_second": _speed(chosen.model, images),
-        "tensors": _archive.tensor_digests(path),
-    }
-    if plan.dataset == "mnist":
-        facts["bundled_digits"] = _bundled(chosen.model)
-        facts["corruptions"] = corruptions.evaluate(Predictor(chosen.model), *test)
+    path = folder / f"{weights}.keras"
     card_path = path.with_suffix(".toml")
+    with tempfile.TemporaryDirectory() as scratch:
+        # Weights and card are measured elsewhere and then come together: beside an
+        # older card new weights would be refused.
+        made = Path(scratch) / path.name
+        _archive.save_model(chosen.model, made)
+        facts = {
+            **_card_head(full, plan, made, chosen),
+            "data": _data_facts(plan, images, labels, *test),
+            "recipe": _recipe_facts(full, plan, chosen, epochs),
+            "validation": chosen.validation,
+            "test": tests[runs.index(chosen)],
+            "seeds": _seed_facts(runs, tests),
+            "history": chosen.history,
+            "parity": parity.measure(made),
+            "images_per_second": _speed(chosen.model, images),
+            "tensors": _archive.tensor_digests(made),
+        }
+        if plan.dataset == "mnist":
+            facts["bundled_digits"] = _bundled(chosen.model)
+            facts["corruptions"] = corruptions.evaluate(Predictor(chosen.model), *test)
+        files.write_with(path, lambda place: shutil.copyfile(made, place))
     files.write_text(card_path, tomli_w.dumps(facts))
     card = _card.read_card(card_path)
     _readme.write_pictures(card, chosen.model, *test, answers(chosen.model, test[0]))
