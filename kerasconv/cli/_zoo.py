@@ -70,7 +70,8 @@ def list_models(as_json: AsJson = False) -> None:
 
     from kerasconv import terminal
 
-    table = Table("model", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("model", no_wrap=True, min_width=max(map(len, found)))
     for title in (
         "parameters",
         "data set",
