@@ -45,8 +45,8 @@ def mnist_cnn(
     pooling all layers are Keras's own, so its files load in plain Keras.
 
     Args:
-        weights: The name of trained weights ("mnist", "course", "fashion_mnist", or
-            those of a kind of pooling: "max", "average", "l2", "weighted"), a path to
+        weights: The name of trained weights ("mnist", "course", "fast", or those of
+            a kind of pooling: "max", "average", "l2", "weighted"), a path to
             a `.keras` file of the same architecture, or None for a fresh, random
             network. "default" is "mnist" with max pooling, else those of the pooling.
         pooling: "max", the page's; "average"; "l2", the root of the mean square; or

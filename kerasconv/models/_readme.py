@@ -25,8 +25,7 @@ _ABOUT = {
         "The convolutional network of the course page: Conv2D(32) - MaxPooling - "
         "Conv2D(64) - MaxPooling - Flatten - Dropout - Dense(10). It takes 28x28 grey "
         "images, light ink on a ground of 0, pixels in [0, 1].",
-        f"Meant for learning, teaching and comparing. {_DIGITS} The weights "
-        "`fashion_mnist` know articles of clothing instead, and nothing of digits.",
+        f"Meant for learning, teaching and comparing. {_DIGITS}",
     ),
     "edge_classifier": (
         "Fixed edges in eight directions (no parameters), pooled by distance, and one "
