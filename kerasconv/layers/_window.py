@@ -414,6 +414,8 @@ def window_sums(
         Tensor of x's dtype.
     """
     window.check(x.shape)
+    if BACKEND == "openvino" and x.shape[0] == 0:
+        return _no_sums(x, kernels, window, join)
     inside = inside and window.padding != "valid"
     return compiled(_window_sums, x, kernels, window, before, after, join, inside)
 
@@ -447,6 +449,20 @@ def _window_sums(x, kernels, window, before, after, join, divide):
             results = finish(_correlate(merged, kernels, grid))
         results = [_unmerge(y, grid) for y in results]
     return restore(_join(results, window, join))
+
+
+def _no_sums(x, kernels, window, join):
+    """What `window_sums` gives for a batch of no examples.
+
+    OpenVINO writes past the end of empty arrays, and the process dies of it later.
+    """
+    shape = window.output_shape(x.shape)
+    if join == "stack":
+        shape = (*shape, len(kernels))
+    elif join == "components":
+        channels = shape[window.channel_axis] * len(kernels)
+        shape = window.output_shape(x.shape, channels)
+    return xp.zeros(shape, dtype=_dtype(x))
 
 
 def wide(x):
