@@ -727,7 +727,8 @@ def _data_formats_agree(case):
     """channels_first of the moved input is channels_last, moved."""
     case.need_one_input()
     case.need_values()
-    _need(case.takes("data_format"), "the layer has no data_format")
+    # Many layers hand it on in `**kwargs`, so the signature does not tell.
+    _need(hasattr(case.layer, "data_format"), "the layer has no data_format")
     _need(case.x.ndim > 2, "there is no axis but batch and channels")
     last = np.moveaxis(case.x, case.channel_axis, -1)
     first = np.moveaxis(last, -1, 1)

@@ -8,11 +8,12 @@ import threading
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from kerasconv._keras import keras
 from kerasconv.images import to_unit
 from kerasconv.models import mnist_cnn
-from kerasconv.predict import Predictor
+from kerasconv.predict import Predictor, feature_maps
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ while len(list(here.glob("ready-*"))) < 8:  # all at the same moment
 import numpy as np
 from kerasconv.digits import load_digits
 from kerasconv.models import load_model
-from kerasconv.predict import Predictor
+from kerasconv.predict import Predictor, feature_maps
 answers = Predictor(load_model("mnist_cnn"))(load_digits()[0])
 np.save(here / f"answers-{mine}.npy", answers)
 """
@@ -209,3 +210,20 @@ def test_a_model_of_two_inputs_or_unknown_size_is_refused():
     x = keras.Input((None, None, 1))
     with pytest.raises(ValueError, match="known size"):
         Predictor(keras.Model(x, keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def test_feature_maps_are_what_scipy_computes_and_end_in_the_answer(
+    model, predictor, digits
+):
+    maps = feature_maps(model, digits[0][0])
+    kernel, bias = map(keras.ops.convert_to_numpy, model.get_layer("conv2d").weights)
+    sums = [
+        ndimage.correlate(digits[0][0][..., 0], kernel[..., 0, i])[1:-1, 1:-1]
+        for i in range(32)
+    ]
+    expected = np.maximum(np.stack(sums, -1) + bias, 0)
+    np.testing.assert_allclose(maps["conv2d"], expected, rtol=1e-5, atol=1e-6)
+    pooled = expected.reshape(13, 2, 13, 2, 32).max((1, 3))
+    np.testing.assert_allclose(maps["max_pooling2d"], pooled, rtol=1e-5, atol=1e-6)
+    *_, last = maps.values()
+    np.testing.assert_allclose(last, predictor(digits[0][0]), rtol=1e-5, atol=1e-6)
