@@ -1,21 +1,49 @@
-"""What the two batch-normalised networks have in common: their stages."""
+"""What the two batch-normalised networks are: stages of growing width, then a head."""
 
+import os
 from typing import Any
 
 from kerasconv._keras import keras
 from kerasconv.layers import WeightedPool
+from kerasconv.models._card import load_weights
 
 
-def stage(filters: int, number: int, *, pool: bool = True) -> list[Any]:
-    """Two 3x3 convolutions with batch normalisation and ReLU, then a blur pool.
+def staged_classifier(
+    architecture: str,
+    widths: tuple[int, ...],
+    *,
+    weights: str | os.PathLike | None,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    dropout: float,
+    name: str,
+) -> "keras.Sequential":
+    """Stages of those widths, a blur pool between them, average, Dropout, Dense."""
+    layers = keras.layers
+    stages: list[Any] = []
+    for number, filters in enumerate(widths, start=1):
+        stages += _convolutions(filters, number)
+        if number < len(widths):
+            stages.append(_blur_pool(number))
+    model = keras.Sequential(
+        [
+            keras.Input(shape=input_shape),
+            *stages,
+            layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
+            layers.Dropout(dropout, name="dropout"),
+            layers.Dense(num_classes, activation="softmax", name="dense"),
+        ],
+        name=name,
+    )
+    if weights is not None:
+        load_weights(model, architecture, weights)
+    return model
 
-    The pool averages with binomial weights, so that a shift of the image by one pixel
-    changes little (R. Zhang, "Making convolutional networks shift-invariant again",
-    ICML 2019).
-    """
+
+def _convolutions(filters: int, number: int) -> list[Any]:
+    """Two 3x3 convolutions, each with batch normalisation and ReLU."""
     found: list[Any] = []
-    for half in "ab":
-        at = f"{number}{half}"
+    for at in (f"{number}a", f"{number}b"):
         found += [
             keras.layers.Conv2D(
                 filters,
@@ -28,10 +56,12 @@ def stage(filters: int, number: int, *, pool: bool = True) -> list[Any]:
             keras.layers.BatchNormalization(momentum=0.9, name=f"norm{at}"),
             keras.layers.ReLU(name=f"relu{at}"),
         ]
-    if pool:
-        found.append(
-            WeightedPool(
-                3, 2, "same", data_format="channels_last", name=f"pool{number}"
-            )
-        )
     return found
+
+
+def _blur_pool(number: int) -> Any:
+    """A mean with binomial weights: a shift by one pixel changes little.
+
+    R. Zhang, "Making convolutional networks shift-invariant again", ICML 2019.
+    """
+    return WeightedPool(3, 2, "same", data_format="channels_last", name=f"pool{number}")

@@ -3,8 +3,7 @@
 import os
 
 from kerasconv._keras import keras
-from kerasconv.models._blocks import stage
-from kerasconv.models._card import load_weights
+from kerasconv.models._blocks import staged_classifier
 
 
 def cats_dogs_cnn(
@@ -47,19 +46,12 @@ def cats_dogs_cnn(
         >>> cats_dogs_cnn(weights=None).count_params()
         288610
     """
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input(shape=input_shape),
-            *stage(32, 1),
-            *stage(64, 2),
-            *stage(128, 3, pool=False),
-            layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
-            layers.Dropout(dropout, name="dropout"),
-            layers.Dense(num_classes, activation="softmax", name="dense"),
-        ],
+    return staged_classifier(
+        "cats_dogs_cnn",
+        (32, 64, 128),
+        weights=weights,
+        input_shape=input_shape,
+        num_classes=num_classes,
+        dropout=dropout,
         name=name,
     )
-    if weights is not None:
-        load_weights(model, "cats_dogs_cnn", weights)
-    return model

@@ -3,8 +3,7 @@
 import os
 
 from kerasconv._keras import keras
-from kerasconv.models._blocks import stage
-from kerasconv.models._card import load_weights
+from kerasconv.models._blocks import staged_classifier
 
 
 def digits_cnn(
@@ -47,19 +46,12 @@ def digits_cnn(
         >>> digits_cnn(weights=None).count_params()
         163234
     """
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input(shape=input_shape),
-            *stage(24, 1),
-            *stage(48, 2),
-            *stage(96, 3, pool=False),
-            layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
-            layers.Dropout(dropout, name="dropout"),
-            layers.Dense(num_classes, activation="softmax", name="dense"),
-        ],
+    return staged_classifier(
+        "digits_cnn",
+        (24, 48, 96),
+        weights=weights,
+        input_shape=input_shape,
+        num_classes=num_classes,
+        dropout=dropout,
         name=name,
     )
-    if weights is not None:
-        load_weights(model, "digits_cnn", weights)
-    return model
