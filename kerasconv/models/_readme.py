@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
 
 from kerasconv import files
 from kerasconv.models._card import ARCHITECTURES, Card, read_card
@@ -150,6 +149,7 @@ def render(folder: Path) -> str:
         "Accuracy, loss (NLL, nats) and calibration error (ECE, 15 bins) are of the "
         "shipped weights on the whole test set; mean ± sd is over the seeds; spoilt is "
         "the mean accuracy over the fifteen families of `kerasconv.corruptions`.",
+        *_pooling_costs(found),
         *(section for card in found for section in _sections(card)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -185,6 +185,32 @@ def _overview(found: list[Card]) -> str:
             f"{robust} |"
         )
     return "\n".join(rows)
+
+
+def _pooling_costs(found: list[Card]) -> list[str]:
+    """The weights that differ in their pooling alone, the best pooling first."""
+    variants = [
+        card for card in found if "pooling" in card.facts["recipe"]["arguments"]
+    ]
+    if len(variants) < 2:
+        return []
+    variants.sort(key=lambda card: -card.facts["seeds"]["mean"])
+    best = variants[0].facts["seeds"]["mean"]
+    rows = ["| pooling | mean ± sd (seeds) | less than the best | spoilt |"]
+    rows.append("|---|---|---|---|")
+    for card in variants:
+        facts = card.facts
+        rows.append(
+            f"| {facts['arguments']['pooling']} | {seeds(card)} | "
+            f"{100 * (best - facts['seeds']['mean']):.2f} points | "
+            f"{facts['corruptions']['mean']:.1%} |"
+        )
+    epochs = variants[0].facts["recipe"]["epochs"]
+    return [
+        "## What pooling costs",
+        f"One recipe of {epochs} epochs, the pooling alone changed:",
+        "\n".join(rows),
+    ]
 
 
 def seeds(card: Card) -> str:
@@ -234,6 +260,7 @@ def _sections(card: Card) -> list[str]:
             for what, about in _PICTURES.items()
             if card.path.with_name(f"{card.weights}-{what}.png").exists()
         ),
+        *_robustness(facts),
         "Largest difference of probabilities from any other backend:",
         _table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
         "Made by (the seed decides everything; another backend or processor adds its "
@@ -241,9 +268,19 @@ def _sections(card: Card) -> list[str]:
         "```sh\n"
         f"kerasconv train {recipe['name']} --seed {recipe['seed']} --backend "
         f"{recipe['backend']} --data-dir DIR --out models\n```",
-        "<details><summary>All facts</summary>\n\n```toml\n"
-        + tomli_w.dumps({k: v for k, v in facts.items() if k != "history"}).strip()
-        + "\n```\n\n</details>",
+        f"All facts, the confusion matrix and every seed among them: "
+        f"[`{card.weights}.toml`]({card.weights}.toml).",
+    ]
+
+
+def _robustness(facts: dict[str, Any]) -> list[str]:
+    if "corruptions" not in facts:
+        return []
+    return [
+        "Accuracy on the test set under each family of `kerasconv.corruptions`:",
+        _table(
+            {k.replace("_", " "): f"{v:.1%}" for k, v in facts["corruptions"].items()}
+        ),
     ]
 
 
