@@ -306,6 +306,8 @@ def lp_pool(
     p = check_order(p)
     if p > 2 or p not in (1, 2) or _is_bfloat16(x):
         window.check(x.shape)
+        if _window.is_nothing(x):
+            return _window.nothing(window.output_shape(x.shape), _window.dtype_of(x))
         return _window.compiled(_lp_by_taps, x, window, p, mean)
     ones = ones_kernel(window.size, mean)
     before, after = (_absolute, None) if p == 1 else (_square, _roots)
@@ -479,7 +481,7 @@ def _scaled_norm(terms, p):
 
 
 def _is_bfloat16(x):
-    return keras.backend.standardize_dtype(x.dtype) == "bfloat16"
+    return _window.dtype_of(x) == "bfloat16"
 
 
 # ------------------------------------------------------------------- learned
@@ -533,7 +535,7 @@ def conv(
     )
     shape = window.output_shape(x.shape, kernel.shape[-1])
     if x.shape[0] == 0:  # TensorFlow returns the input for an empty batch
-        return keras.ops.zeros(shape, dtype=x.dtype)
+        return _window.nothing(shape, _window.dtype_of(x))
     if flip:
         kernel = keras.ops.flip(kernel, axis=tuple(range(rank)))
     if padding == "causal" or (padding == "same" and border_mode != "constant"):
@@ -541,7 +543,7 @@ def conv(
     return keras.ops.conv(
         x,
         # Flipping or joining kernels narrows float64 on NumPy and OpenVINO.
-        _window.cast(kernel, keras.backend.standardize_dtype(x.dtype)),
+        _window.cast(kernel, _window.dtype_of(x)),
         strides=window.strides,
         padding=padding,
         dilation_rate=window.dilation,

@@ -243,6 +243,8 @@ class LearnedConv(_KerasConv):
             self.flip,
             self.data_format,
         )
+        if outputs.shape[0] == 0:
+            return outputs
         if bias is not None:
             if self.data_format == "channels_first":
                 bias = keras.ops.reshape(bias, (-1,) + (1,) * self.rank)

@@ -45,7 +45,10 @@ __all__ = [
     "check_choice",
     "check_ints",
     "compiled",
+    "dtype_of",
     "inside",
+    "is_nothing",
+    "nothing",
     "plain",
     "portable",
     "root",
@@ -124,7 +127,7 @@ def to_float(x):
     """A tensor of `x`; integers and bools become `keras.config.floatx()`."""
     # Keras narrows a float64 array on the numpy backend.
     x = np.asarray(x) if BACKEND == "numpy" else keras.ops.convert_to_tensor(x)
-    floating = keras.backend.is_float_dtype(_dtype(x))
+    floating = keras.backend.is_float_dtype(dtype_of(x))
     return x if floating else cast(x, keras.config.floatx())
 
 
@@ -414,7 +417,7 @@ def window_sums(
         Tensor of x's dtype.
     """
     window.check(x.shape)
-    if BACKEND == "openvino" and x.shape[0] == 0:
+    if is_nothing(x):
         return _no_sums(x, kernels, window, join)
     inside = inside and window.padding != "valid"
     return compiled(_window_sums, x, kernels, window, before, after, join, inside)
@@ -423,7 +426,7 @@ def window_sums(
 def _window_sums(x, kernels, window, before, after, join, divide):
     x, restore = wide(x)
     if not isinstance(kernels, Kernels):
-        kernels = cast(kernels, _dtype(x))
+        kernels = cast(kernels, dtype_of(x))
     if before is not None:
         x = before(x)
     weight = inside(x, kernels, window) if divide else None
@@ -452,22 +455,34 @@ def _window_sums(x, kernels, window, before, after, join, divide):
 
 
 def _no_sums(x, kernels, window, join):
-    """What `window_sums` gives for a batch of no examples.
-
-    OpenVINO writes past the end of empty arrays, and the process dies of it later.
-    """
+    """What `window_sums` gives for a batch of no examples."""
     shape = window.output_shape(x.shape)
     if join == "stack":
         shape = (*shape, len(kernels))
     elif join == "components":
         channels = shape[window.channel_axis] * len(kernels)
         shape = window.output_shape(x.shape, channels)
-    return xp.zeros(shape, dtype=_dtype(x))
+    return nothing(shape, dtype_of(x))
+
+
+def is_nothing(x):
+    """Whether `x` must be answered by `nothing`: no examples, on OpenVINO.
+
+    Its graphs write past the end of empty arrays, and the process dies of it later.
+    """
+    return BACKEND == "openvino" and x.shape[0] == 0
+
+
+def nothing(shape, dtype):
+    """A tensor of that shape, which has no element; on OpenVINO a constant."""
+    if BACKEND == "openvino":
+        return keras.ops.convert_to_tensor(np.zeros(shape, "float32"), dtype)
+    return keras.ops.zeros(shape, dtype)
 
 
 def wide(x):
     """`x` in a dtype to sum in, and the function that brings a result back."""
-    dtype = _dtype(x)
+    dtype = dtype_of(x)
     if dtype in ("float16", "bfloat16"):
         return cast(x, "float32"), lambda y: cast(y, dtype)
     return x, lambda y: y
@@ -479,7 +494,7 @@ def inside(x, kernels, window):
     shape[0] = 1
     if isinstance(kernels, Kernels) or len(kernels.shape) == window.rank:
         shape[window.channel_axis] = 1
-    ones = keras.ops.ones(shape, dtype=_dtype(x))
+    ones = keras.ops.ones(shape, dtype=dtype_of(x))
     (weight,) = _correlate(ones, kernels, window)
     return weight
 
@@ -885,7 +900,8 @@ def _has_xla():
 # -------------------------------------------------- what the backends call it
 
 
-def _dtype(x):
+def dtype_of(x):
+    """The dtype of a tensor by its Keras name."""
     return keras.backend.standardize_dtype(x.dtype)
 
 
