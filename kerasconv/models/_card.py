@@ -6,10 +6,9 @@ trained the weights `<weights>.keras` beside it, never by hand.
 
 import difflib
 import hashlib
-import json
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -214,7 +213,10 @@ def load_weights(
     if sorted(stored) != sorted(wanted):
         raise misfit
     # Pooling leaves no trace in the shapes.
-    theirs, ours = _pools(archive.config), _pools(json.loads(model.to_json()))
+    layers = archive.config.get("config", {}).get("layers", [])
+    theirs = _pools(layer.get("class_name", "") for layer in layers)
+    # Not `model.to_json()`, which imports TensorFlow wherever it is installed.
+    ours = _pools(type(layer).__name__ for layer in model.layers)
     if theirs != ours:
         raise UsageError(
             f"{what} are of a network with {', '.join(theirs) or 'no pooling'}, this "
@@ -227,10 +229,8 @@ def load_weights(
         raise misfit from error
 
 
-def _pools(config: dict[str, Any]) -> list[str]:
-    """The classes of the layers of a configuration that pool, in order."""
-    layers = config.get("config", {}).get("layers", [])
-    names = [layer.get("class_name", "") for layer in layers]
+def _pools(names: Iterable[str]) -> list[str]:
+    """Those classes of layers that pool."""
     return [name for name in names if "Pool" in name]
 
 
