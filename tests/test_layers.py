@@ -26,6 +26,7 @@ from contract import (
     assert_close,
     built,
     float64,
+    gradient,
     keeps_the_contract,
     to_numpy,
 )
@@ -321,6 +322,20 @@ def test_kernel_is_there_to_look_at_and_no_weight():
     )
     with pytest.raises(AttributeError):
         layer.kernel = 0
+
+
+@trains
+@pytest.mark.parametrize("mode", MODES)
+@each_rank
+def test_the_gradient_of_a_sum_is_its_transpose(rank, mode):
+    """For linear L and any u: <u, slope of <c, L x>> = <c, L u>."""
+    rng = np.random.default_rng(rank)
+    kernels = [rng.normal(size=(3,) * rank), np.ones((3,) * rank)]
+    layer = layers.FixedConv(kernels, border_mode=mode)
+    x, u = rng.normal(size=(2, 2, *(9, 8, 7)[:rank], 2)).astype("float32")
+    _, (slope,) = gradient(layer, x)
+    expected, _ = gradient(layer, u)
+    np.testing.assert_allclose((slope * u).sum(), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("start", ["prewitt", "sobel"])

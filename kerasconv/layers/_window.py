@@ -389,6 +389,15 @@ class Kernels:
     def __len__(self):
         return len(self.dense)
 
+    def flipped(self, i):
+        """The i-th kernel alone, flipped on every axis."""
+        factors = self.factors[i]
+        return Kernels(
+            self.size,
+            (self.dense[i][::-1],),
+            (factors and tuple(f[::-1] for f in factors),),
+        )
+
 
 # ------------------------------------------------------------- the window sum
 
@@ -441,7 +450,10 @@ def _window_sums(x, kernels, window, before, after, join, divide):
     elif divide or not isinstance(kernels, Kernels):
         results = finish(_correlate(x, kernels, window))
     elif _has_thin_rim(x, window):
-        results = _rimmed(x, kernels, window, finish)
+        if BACKEND == "tensorflow":
+            results = _rimmed_with_slopes(x, kernels, window, finish)
+        else:
+            results = _rimmed(x, kernels, window, finish)
     else:
         merged, grid = _merge(x, window)
         if BACKEND == "numpy":
@@ -584,6 +596,60 @@ def _rimmed(x, kernels, window, finish):
             for result, y in zip(results, sums, strict=True)
         ]
     return results
+
+
+def _rimmed_with_slopes(x, kernels, window, finish):
+    """As `_rimmed`, with a gradient that is a window sum of its own.
+
+    TensorFlow would differentiate every slice and every strip by itself.
+    """
+
+    @tf.custom_gradient
+    def summed(x):
+        def backward(*slopes):
+            merged, grid = _merge(x, window)
+            kept = _barrier(_correlate(merged, kernels, grid))
+            with tf.GradientTape() as tape:
+                tape.watch(kept)
+                results = [_unmerge(y, grid) for y in finish(kept)]
+            slopes = _barrier(tape.gradient(results, kept, list(slopes)))
+            return _reshape(_transposed(slopes, merged, kernels, grid), tf.shape(x))
+
+        return tuple(_rimmed(x, kernels, window, finish)), backward
+
+    return list(summed(x))
+
+
+def _transposed(slopes, x, kernels, window):
+    """What a change of the sums (of stride 1) over x says of a change of x.
+
+    The flipped kernels slide over the slopes and a border of zeros; what arrives at
+    the border of x is added where the border came from.
+    """
+    valid, terms = replace(window, padding="valid"), []
+    for i, slope in enumerate(slopes):
+        for axis, span, unit in zip(
+            window.axes, window.spans, window.units, strict=True
+        ):
+            slope = _zero_pad(slope, axis, span * unit, span * unit)
+        terms += _correlate(slope, kernels.flipped(i), valid)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        padded = window.pad(x)
+    return tape.gradient(padded, x, _total(terms))
+
+
+def _barrier(tensors):
+    """The tensors themselves, each computed before anything that needs it."""
+
+    @tf.custom_gradient
+    def kept(*tensors):
+        results = xla.optimization_barrier(*tensors)
+        for result, tensor in zip(results, tensors, strict=True):
+            result.set_shape(tensor.shape)
+        return results, lambda *slopes: slopes
+
+    return kept(*tensors)
 
 
 def _interior_and_strips(x, window):
