@@ -428,10 +428,14 @@ def _named_pool_weights(name, size):
     return Kernels.of(POOL_WEIGHTS[name](size)[None])
 
 
-@functools.lru_cache(maxsize=256)
 def ones_kernel(size, mean):
     """A `Kernels` of ones, divided by their number for a mean."""
-    return Kernels.of((classical.box(size) if mean else np.ones(size))[None])
+    # Written out: `torch.compile` cannot follow what NumPy computes.
+    count = math.prod(size)
+    weight = 1 / count if mean else 1.0
+    factors = [(1.0,) * k for k in size]
+    factors[0] = (weight,) * size[0]
+    return Kernels(size, ((weight,) * count,), (tuple(factors),))
 
 
 def check_order(p):

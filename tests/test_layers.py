@@ -659,3 +659,19 @@ def test_an_empty_batch_of_a_graph_that_knew_no_batch_gives_an_empty_result(name
         got = graph(tf.constant(x[:n])).numpy()
         assert got.shape == expected[:n].shape
         assert_close(got, expected[:n])
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has such graphs")
+@each_layer
+@pytest.mark.parametrize("rank", [1, 2])
+def test_torch_compiles_a_layer_into_one_graph(name, rank):
+    import torch
+
+    x = torch.tensor(image(rank))
+    layer = maker(name, rank)()
+    layer.build(x.shape)
+    torch._dynamo.reset()
+    with torch.no_grad():
+        # What breaks the graph raises here; Dynamo alone, without the slow compiler.
+        graph = torch.compile(layer, fullgraph=True, dynamic=False, backend="eager")
+        assert_close(to_numpy(graph(x)), to_numpy(layer(x)))

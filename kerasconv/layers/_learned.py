@@ -6,6 +6,7 @@ from kerasconv import kernels as classical
 from kerasconv import ops
 from kerasconv._keras import keras
 from kerasconv.layers._window import (
+    BACKEND,
     BORDER_MODES,
     DATA_FORMATS,
     PADDINGS,
@@ -210,6 +211,8 @@ class LearnedConv(_KerasConv):
             self._fixed_kernel = _spread(
                 "fixed_filters", self._fixed, (*window.size, channels)
             )
+            if BACKEND == "torch":  # whose compiler cannot follow NumPy
+                self._fixed_kernel = keras.ops.convert_to_tensor(self._fixed_kernel)
 
     def _initialize(self, shape, dtype=None):
         start = self._start

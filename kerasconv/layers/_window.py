@@ -11,6 +11,7 @@ of the layers. Layers do not know which formulation runs.
 import contextlib
 import contextvars
 import functools
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +36,7 @@ if BACKEND == "tensorflow":
     from tensorflow.compiler.tf2xla.python import xla
 
 __all__ = [
+    "BACKEND",
     "BORDER_MODES",
     "DATA_FORMATS",
     "PADDINGS",
@@ -279,6 +281,10 @@ class Window:
             x = _extend(x, border, self.border_mode)
         return x
 
+    def positions(self):
+        """The place of every value in the window, first axis slowest."""
+        return list(itertools.product(*(range(k) for k in self.size)))
+
     def taps(self, x):
         """What each position of the window sees, as one tensor per position.
 
@@ -288,7 +294,7 @@ class Window:
         self.check(x.shape)
         x = self.pad(x)
         steps = self.steps()
-        return [_tap(x, position, steps) for position in np.ndindex(*self.size)]
+        return [_tap(x, position, steps) for position in self.positions()]
 
 
 def _is_int(n):
@@ -450,15 +456,13 @@ def _window_sums(x, kernels, window, before, after, join, divide):
     elif divide or not isinstance(kernels, Kernels):
         results = finish(_correlate(x, kernels, window))
     elif _has_thin_rim(x, window):
-        if BACKEND == "tensorflow":
-            results = _rimmed_with_slopes(x, kernels, window, finish)
-        else:
-            results = _rimmed(x, kernels, window, finish)
+        rimmed = {"torch": _joined, "tensorflow": _rimmed_with_slopes}
+        results = rimmed.get(BACKEND, _rimmed)(x, kernels, window, finish)
     else:
         merged, grid = _merge(x, window)
         if BACKEND == "numpy":
             results = _blocked(merged, kernels, grid, finish)
-        elif BACKEND == "torch" and not (xp.compiler.is_compiling() or _PORTABLE.get()):
+        elif BACKEND == "torch" and not (xp.compiler.is_compiling() or _is_portable()):
             results = _chunked(merged, kernels, grid, finish)
         else:
             results = finish(_correlate(merged, kernels, grid))
@@ -543,7 +547,7 @@ def _known(shape):
 def _correlate(x, kernels, window):
     """The sums over every window of x by shifted slices."""
     x, steps = window.pad(x), window.steps()
-    positions = list(np.ndindex(*window.size))
+    positions = window.positions()
     if not isinstance(kernels, Kernels):
         weights = _reshape(kernels, (len(positions), *kernels.shape[window.rank :]))
         if window.data_format == "channels_first" and len(weights.shape) == 2:
@@ -568,8 +572,12 @@ def _correlate(x, kernels, window):
 def _has_thin_rim(x, window):
     """Whether to sum over the interior first and write the rim after."""
     return (
-        (BACKEND == "jax" or (BACKEND == "tensorflow" and _has_xla()))
-        and not _PORTABLE.get()
+        (
+            BACKEND == "jax"
+            or (BACKEND == "tensorflow" and _has_xla())
+            or (BACKEND == "torch" and xp.compiler.is_compiling())
+        )
+        and not _is_portable()
         and window.padding == "same"
         and window.strides == (1,) * window.rank
         and all(
@@ -586,7 +594,7 @@ def _rimmed(x, kernels, window, finish):
     straight into its place in the result, and the rim comes from thin strips.
     """
     valid, results = replace(window, padding="valid"), None
-    for part, start in _interior_and_strips(x, window):
+    for part, start, _ in _interior_and_strips(x, window):
         merged, grid = _merge(part, valid)
         sums = finish(_correlate(merged, kernels, grid))
         if results is None:
@@ -596,6 +604,24 @@ def _rimmed(x, kernels, window, finish):
             for result, y in zip(results, sums, strict=True)
         ]
     return results
+
+
+def _joined(x, kernels, window, finish):
+    """As `_rimmed`, for PyTorch's compiler, which is faster at joining than writing."""
+    valid, parts = replace(window, padding="valid"), []
+    for part, start, axis in _interior_and_strips(x, window):
+        merged, grid = _merge(part, valid)
+        parts.append((finish(_correlate(merged, kernels, grid)), start, axis))
+    (results, *_), *strips = parts
+    for axis in reversed(window.axes):
+        here = [(sums, start[axis]) for sums, start, along in strips if along == axis]
+        low = [sums for sums, start in here if start == 0]
+        high = [sums for sums, start in here if start > 0]
+        results = [
+            xp.concatenate(pieces, axis)
+            for pieces in zip(*low, results, *high, strict=True)
+        ]
+    return [_unmerge(y, grid) for y in results]
 
 
 def _rimmed_with_slopes(x, kernels, window, finish):
@@ -655,13 +681,14 @@ def _barrier(tensors):
 def _interior_and_strips(x, window):
     """Yield x, then each strip of it and of its border whose windows see a border.
 
-    Each with the place of its first window in the result, a number an axis.
+    Each with the place of its first window in the result, a number an axis; and with
+    the axis whose border it is, None for x.
     """
     mode, borders = window.border_mode, window.borders(x)
     inner = [0] * len(x.shape)
     for axis, _, before, _, _ in borders:
         inner[axis] = before
-    yield x, inner
+    yield x, inner, None
     for i, border in enumerate(borders):
         axis, n, before, after, _ = border
         span = before + after
@@ -676,7 +703,8 @@ def _interior_and_strips(x, window):
                 # The corners belong to the strips of the first axis.
                 for other in borders[i + 1 :]:
                     strip = _extend(strip, other, mode)
-                yield strip, [*inner[:axis], at, *[0] * (len(inner) - axis - 1)]
+                start = [*inner[:axis], at, *[0] * (len(inner) - axis - 1)]
+                yield strip, start, axis
 
 
 def _empty_like(x):
@@ -860,6 +888,14 @@ def _weights_of(kernels, x):
 _PORTABLE = contextvars.ContextVar("portable", default=False)
 
 
+def _is_portable():
+    # `torch.compile` cannot look into a context, and nobody compiles for another
+    # runtime that way.
+    if BACKEND == "torch" and xp.compiler.is_dynamo_compiling():
+        return False
+    return _PORTABLE.get()
+
+
 @contextlib.contextmanager
 def portable():
     """Within, a model is traced for other runtimes: plain operations, any batch.
@@ -887,7 +923,7 @@ def compiled(function, x, *args):
     """
     if BACKEND == "jax":
         return _jitted(function, *_split((x, *args)))
-    if BACKEND == "tensorflow" and not _PORTABLE.get() and _has_xla():
+    if BACKEND == "tensorflow" and not _is_portable() and _has_xla():
         tensors, constants = _split((x, *args))
         signature = tuple(_Spec.of(i, t) for i, t in enumerate(tensors))
         return _xla_function(function, constants, signature)(*tensors)
