@@ -160,6 +160,18 @@ RECIPES: dict[str, Recipe] = {
         epochs=20,
         validation_share=1 / 12,
     ),
+    "edge_classifier/cats_vs_dogs": Recipe(
+        purpose="The baseline beside cats_dogs_cnn: the same fixed edges on colour "
+        "photographs, and one trained layer.",
+        architecture="edge_classifier",
+        dataset="cats_vs_dogs",
+        arguments={"input_shape": (32, 32, 3), "num_classes": 2},
+        augmentation=(("RandomFlip", {"mode": "horizontal"}),),
+        learning_rate=3e-3,
+        schedule="cosine",
+        ema_momentum=0.999,
+        epochs=20,
+    ),
     "dense_classifier/mnist": Recipe(
         purpose="The budget of the course page's network without sharing: one hidden "
         "Dense layer.",

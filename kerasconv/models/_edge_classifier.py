@@ -69,7 +69,7 @@ def edge_classifier(
     check_choice("operator", operator, tuple(OPERATORS))
     check_choice("pooling", pooling, ("weighted", "l2"))
     angles = 2 * math.pi * np.arange(orientations) / orientations
-    along_y, along_x = OPERATORS[operator](normalize="unit")
+    along_y, along_x = OPERATORS[operator](normalize=None)
     directed = [math.cos(a) * along_x + math.sin(a) * along_y for a in angles]
     last = {"data_format": "channels_last"}
     pools = {
