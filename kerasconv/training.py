@@ -640,6 +640,7 @@ def _seed_facts(runs: Sequence[Run], tests: Sequence[dict]) -> dict[str, Any]:
                 "validation_loss": run.validation["loss"],
                 "test_accuracy": test["accuracy"],
                 "test_loss": test["loss"],
+                "validation_accuracy_by_epoch": run.history["val_accuracy"],
             }
             for run, test in zip(runs, tests, strict=True)
         ],
