@@ -160,7 +160,7 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
     layers = [layer for layer in model.layers if not isinstance(layer, inputs)]
     probe = keras.Model(model.inputs, [layer.output for layer in layers])
     # Not `predict`: on OpenVINO it rounds to bfloat16 where the processor has it.
-    outputs = keras.tree.flatten(probe(image[None], training=False))
+    outputs = keras.tree.flatten(probe([image[None]], training=False))
     return {
         layer.name: keras.ops.convert_to_numpy(output)[0]
         for layer, output in zip(layers, outputs, strict=True)

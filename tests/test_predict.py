@@ -212,6 +212,7 @@ def test_a_model_of_two_inputs_or_unknown_size_is_refused():
         Predictor(keras.Model(x, keras.layers.GlobalAveragePooling2D()(x)))
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_feature_maps_are_what_scipy_computes_and_end_in_the_answer(
     model, predictor, digits
 ):

@@ -159,6 +159,11 @@ def test_every_table_of_figures_is_on_the_benchmarks_page(site, pages):
     assert len(page.find_all("table")) >= len(tables)
 
 
+def test_no_page_shows_what_libraries_write_to_standard_error(pages):
+    for path, page in pages.items():
+        assert "absl::InitializeLog" not in page.get_text(), path
+
+
 def test_the_signature_of_a_layer_is_that_of_its_constructor(site, pages):
     api = pages[site / "tutorials" / "api.html"]
     shown = {dt["id"]: dt.get_text() for dt in api.find_all("dt", id=True)}

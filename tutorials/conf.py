@@ -70,6 +70,7 @@ nb_execution_in_temp = True
 nb_execution_show_tb = True  # as a warning, which is an error here
 nb_execution_timeout = 600
 nb_merge_streams = True
+nb_output_stderr = "remove"  # TensorFlow's, at import, which no setting silences
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 
