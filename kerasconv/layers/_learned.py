@@ -14,6 +14,7 @@ from kerasconv.layers._window import (
     cast,
     check_choice,
     check_ints,
+    is_nothing,
     plain,
 )
 
@@ -246,7 +247,7 @@ class LearnedConv(_KerasConv):
             self.flip,
             self.data_format,
         )
-        if outputs.shape[0] == 0:
+        if is_nothing(outputs):
             return outputs
         if bias is not None:
             if self.data_format == "channels_first":
