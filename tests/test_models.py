@@ -10,7 +10,13 @@ import pytest
 
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import cards, find_card, load_model, mnist_cnn
+from kerasconv.models import (
+    cards,
+    edge_classifier,
+    find_card,
+    load_model,
+    mnist_cnn,
+)
 from kerasconv.predict import Predictor
 
 # The summary of the course page, line by line.
@@ -140,6 +146,13 @@ def test_weights_that_do_not_fit_are_refused_with_their_shape(arguments):
 def test_weights_of_another_pooling_are_refused_though_their_shapes_fit():
     with pytest.raises(UsageError, match=r"'average'.*AveragePooling2D.*MaxPooling2D"):
         mnist_cnn(weights="average")
+
+
+def test_weights_that_were_trained_on_other_fixed_kernels_are_refused(tmp_path):
+    edge_classifier(weights=None, operator="sobel").save(tmp_path / "sobel.keras")
+    edge_classifier(weights=tmp_path / "sobel.keras", operator="sobel")
+    with pytest.raises(UsageError, match="other fixed kernels than this edge"):
+        edge_classifier(weights=tmp_path / "sobel.keras", operator="prewitt")
 
 
 def test_each_pooling_has_weights_of_its_own():

@@ -212,16 +212,23 @@ def load_weights(
     )
     if sorted(stored) != sorted(wanted):
         raise misfit
-    # Pooling leaves no trace in the shapes.
+    # Pooling and fixed kernels leave no trace in the shapes.
     layers = archive.config.get("config", {}).get("layers", [])
-    theirs = _pools(layer.get("class_name", "") for layer in layers)
+    theirs = _untrained((x.get("class_name", ""), x.get("config", {})) for x in layers)
     # Not `model.to_json()`, which imports TensorFlow wherever it is installed.
-    ours = _pools(type(layer).__name__ for layer in model.layers)
+    ours = _untrained((type(x).__name__, x.get_config()) for x in model.layers)
     if theirs != ours:
+        theirs, ours = (
+            ", ".join(kind for kind, _ in side) or "none" for side in (theirs, ours)
+        )
+        differ = (
+            f"with {theirs}, this {architecture} has {ours}"
+            if theirs != ours
+            else f"with other fixed kernels than this {architecture}"
+        )
         raise UsageError(
-            f"{what} are of a network with {', '.join(theirs) or 'no pooling'}, this "
-            f"{architecture} has {', '.join(ours) or 'none'}; change the arguments or "
-            "use weights=None"
+            f"{what} are of a network {differ}; change the arguments or use "
+            "weights=None"
         )
     try:
         _loading.load_tensors(model, archive)
@@ -229,9 +236,13 @@ def load_weights(
         raise misfit from error
 
 
-def _pools(names: Iterable[str]) -> list[str]:
-    """Those classes of layers that pool."""
-    return [name for name in names if "Pool" in name]
+def _untrained(layers: Iterable[tuple[str, dict]]) -> list[tuple[str, Any]]:
+    """Class and fixed kernels of those layers that pool or have fixed kernels."""
+    return [
+        (kind, config.get("kernels"))
+        for kind, config in layers
+        if "Pool" in kind or "kernels" in config
+    ]
 
 
 def _arguments(card: Card) -> str:
