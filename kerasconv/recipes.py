@@ -40,6 +40,7 @@ class Recipe:
         batch_size: Images a step.
         epochs: Passes over the training images.
         validation_share: The last share of the training set, held out.
+        jit_compile: Whether XLA compiles the training step; None is Keras's choice.
     """
 
     purpose: str
@@ -56,6 +57,7 @@ class Recipe:
     batch_size: int = 128
     epochs: int = 15
     validation_share: float = 0.1
+    jit_compile: bool | None = None
 
     def facts(self) -> dict[str, Any]:
         """The recipe as a card states it: no entry for what it does without."""

@@ -213,6 +213,7 @@ def fit(
         _optimizer(recipe, steps),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        jit_compile="auto" if recipe.jit_compile is None else recipe.jit_compile,
     )
     trainer.optimizer.build(trainer.trainable_variables)
     keeper = _Keeper(

@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +245,24 @@ def test_every_recipe_can_be_carried_out(name):
     ]
     assert type(training._optimizer(recipe, 100)).__name__.lower() == recipe.optimizer
     assert name.startswith(f"{recipe.architecture}/")
+
+
+@trains
+@pytest.mark.parametrize(("asked_for", "given"), [(None, "auto"), (False, False)])
+def test_a_recipe_decides_whether_xla_compiles_the_step(
+    digits, monkeypatch, asked_for, given
+):
+    seen, compile_it = [], keras.Sequential.compile
+
+    def look(self, *arguments, jit_compile, **settings):
+        seen.append(jit_compile)
+        return compile_it(self, *arguments, jit_compile=jit_compile, **settings)
+
+    monkeypatch.setattr(keras.Sequential, "compile", look)
+    plan = replace(recipes.RECIPES["mnist_cnn/course"], jit_compile=asked_for)
+    images, labels = digits
+    training.fit(plan, np.uint8(255 * images), labels, epochs=1)
+    assert seen == [given]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
