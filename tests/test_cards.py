@@ -224,3 +224,32 @@ def test_a_broken_card_is_named(zoo):
     (zoo / "mnist_cnn" / "mnist.toml").write_text("sha256 = ")
     with pytest.raises(KerasconvError, match=r"mnist\.toml cannot be read"):
         cards()
+
+
+def _trained(weights, epochs, seconds, *by_epoch):
+    facts = {
+        "recipe": {"epochs": epochs, "seconds_per_epoch": seconds},
+        "seeds": {
+            "mean": 0.99,
+            "runs": [{"validation_accuracy_by_epoch": run} for run in by_epoch],
+        },
+    }
+    return _card.Card("mnist_cnn", weights, None, facts)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("course", "says"),
+    [
+        ([0.96, 0.97, 0.98, 0.99], "after 3 epochs (18 s), 1.8 times as long"),
+        ([0.96, 0.97, 0.97, 0.97], "`course` does not reach that"),
+    ],
+)
+def test_the_page_says_how_much_sooner_the_fast_recipe_is(course, says):
+    fast = _trained("fast", 2, 5.0, [0.9, 0.97], [0.9, 0.99])
+    slow = _trained("course", 4, 6.0, course, course)
+    heading, text = _readme._time_saved([fast, slow])
+    assert heading == "## Time to accuracy"
+    assert "takes 2 epochs (10 s) to 98.00% on the held-out images" in text
+    assert says in text
+    assert _readme._time_saved([fast]) == _readme._time_saved([slow]) == []

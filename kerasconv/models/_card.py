@@ -25,6 +25,8 @@ ARCHITECTURES = {
     "mnist_cnn": "mnist",
     "dense_classifier": "mnist",
     "lenet5": "mnist",
+    "digits_cnn": "mnist",
+    "cats_dogs_cnn": "cats_vs_dogs",
 }
 
 

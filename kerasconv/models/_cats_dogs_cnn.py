@@ -8,7 +8,7 @@ from kerasconv.models._blocks import staged_classifier
 
 def cats_dogs_cnn(
     *,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike | None = "cats_vs_dogs",
     input_shape: tuple[int, int, int] = (32, 32, 3),
     num_classes: int = 2,
     dropout: float = 0.3,
@@ -27,8 +27,8 @@ def cats_dogs_cnn(
     The class 0 is a cat and 1 a dog.
 
     Args:
-        weights: A path to a `.keras` file of the same architecture, or None for a
-            fresh, random network.
+        weights: The name of trained weights ("cats_vs_dogs"), a path to a `.keras` file
+            of the same architecture, or None for a fresh, random network.
         input_shape: Height, width and channels of an image.
         num_classes: How many classes to tell apart.
         dropout: Share of activations that training drops before the last layer.

@@ -8,7 +8,7 @@ from kerasconv.models._blocks import staged_classifier
 
 def digits_cnn(
     *,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike | None = "mnist",
     input_shape: tuple[int, int, int] = (28, 28, 1),
     num_classes: int = 10,
     dropout: float = 0.2,
@@ -27,8 +27,8 @@ def digits_cnn(
     All poolings blur before they skip, so that the answer hardly moves with the digit.
 
     Args:
-        weights: A path to a `.keras` file of the same architecture, or None for a
-            fresh, random network.
+        weights: The name of trained weights ("mnist"), a path to a `.keras` file
+            of the same architecture, or None for a fresh, random network.
         input_shape: Height, width and channels of an image.
         num_classes: How many classes to tell apart.
         dropout: Share of activations that training drops before the last layer.
