@@ -45,10 +45,11 @@ def mnist_cnn(
     pooling all layers are Keras's own, so its files load in plain Keras.
 
     Args:
-        weights: The name of trained weights ("mnist", "course", "fast", or those of
-            a kind of pooling: "max", "average", "l2", "weighted"), a path to
-            a `.keras` file of the same architecture, or None for a fresh, random
-            network. "default" is "mnist" with max pooling, else those of the pooling.
+        weights: The name of trained weights ("mnist", "course", "fast",
+            "fashion_mnist", or those of a kind of pooling: "max", "average", "l2",
+            "weighted"), a path to a `.keras` file of the same architecture, or None
+            for a fresh, random network. "default" is "mnist" with max pooling, else
+            those of the pooling.
         pooling: "max", the page's; "average"; "l2", the root of the mean square; or
             "weighted", an average with learned weights, one for each of the four
             positions (eight parameters more: in a window of 2x2 every position is
