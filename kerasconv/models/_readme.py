@@ -104,8 +104,6 @@ def write_pictures(
         digits, truth = load_digits()
         read = Predictor(model)(digits).argmax(1)
         captions = _captions(read, truth, dataset.classes)
-        # In two lines: side by side they would run into each other.
-        captions = [caption.replace(", ", ",\n") for caption in captions]
         save("digits", plotting.plot_digits(digits, captions, columns=16))
     convolution = next((w for w in model.weights if len(w.shape) == 4), None)
     if convolution is not None and convolution.shape[2] == 1:
@@ -121,8 +119,9 @@ def write_pictures(
 
 
 def _captions(read: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> list[str]:
+    # In two lines: in one, neighbours would run into each other.
     return [
-        classes[a] if a == b else f"{classes[a]}, not {classes[b]}"
+        classes[a] if a == b else f"{classes[a]},\nnot {classes[b]}"
         for a, b in zip(read, truth, strict=True)
     ]
 
