@@ -175,7 +175,7 @@ RECIPES: dict[str, Recipe] = {
         augmentation=(("RandomFlip", {"mode": "horizontal"}),),
         learning_rate=3e-3,
         schedule="cosine",
-        ema_momentum=0.999,
+        ema_momentum=0.98,
         epochs=20,
     ),
     "dense_classifier/mnist": Recipe(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Architecture -> the weights that its bare name means.
 ARCHITECTURES = {
     "mnist_cnn": "mnist",
+    "edge_classifier": "mnist",
     "dense_classifier": "mnist",
     "lenet5": "mnist",
     "digits_cnn": "mnist",

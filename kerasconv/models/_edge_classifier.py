@@ -16,12 +16,12 @@ OPERATORS = {"sobel": kernels.sobel, "prewitt": kernels.prewitt}
 
 def edge_classifier(
     *,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike | None = "mnist",
     input_shape: tuple[int, int, int] = (28, 28, 1),
     num_classes: int = 10,
     operator: str = "sobel",
     orientations: int = 8,
-    pooling: str = "weighted",
+    pooling: str = "l2",
     dropout: float = 0.0,
     name: str = "edge_classifier",
 ) -> "keras.Sequential":
@@ -30,22 +30,25 @@ def edge_classifier(
     | layer | output shape | parameters |
     |---|---|---|
     | FixedConv, ReLU: the derivative in each of 8 directions | (28, 28, 8) | 0 |
-    | WeightedPool 7x7, strides 4, Gaussian weights | (7, 7, 8) | 0 |
+    | Activation, softsign: x / (1 + x) | (28, 28, 8) | 0 |
+    | L2Pool 8x8, strides 4 | (7, 7, 8) | 0 |
     | Flatten | (392,) | 0 |
     | Dense, softmax | (10,) | 392·10 + 10 = 3,930 |
 
     The derivative in direction θ is cos θ · ∂x + sin θ · ∂y, and ReLU keeps the edges
-    that rise that way: a stroke's two sides fall into different maps. Only the Dense
-    layer is trained, so this is what hand-made features can do.
+    that rise that way: a stroke's two sides fall into different maps. Softsign keeps
+    strong edges from drowning faint ones. Only the Dense layer is trained, so this is
+    what hand-made features can do.
 
     Args:
-        weights: A path to a `.keras` file of the same architecture, or None for a
-            fresh, random network.
+        weights: The name of trained weights ("mnist", or for colour photographs of
+            32x32 pixels "cats_vs_dogs"), a path to a `.keras` file of the same
+            architecture, or None for a fresh, random network.
         input_shape: Height, width and channels of an image.
         num_classes: How many classes to tell apart.
         operator: "sobel" or "prewitt".
         orientations: How many directions, evenly round the circle.
-        pooling: "weighted" or "l2".
+        pooling: "l2", or "weighted" for Gaussian weights.
         dropout: Share of activations that training drops before the last layer.
         name: The name of the model.
 
@@ -74,15 +77,16 @@ def edge_classifier(
     last = {"data_format": "channels_last"}
     pools = {
         "weighted": lambda: WeightedPool(
-            7, 4, "same", weights="gaussian", name="weighted_pool", **last
+            8, 4, "same", weights="gaussian", name="weighted_pool", **last
         ),
-        "l2": lambda: L2Pool(4, mean=True, name="l2_pool", **last),
+        "l2": lambda: L2Pool(8, 4, "same", name="l2_pool", **last),
     }
     model = keras.Sequential(
         [
             keras.Input(shape=input_shape),
             FixedConv(np.round(directed, 12), name="edges", **last),
             keras.layers.ReLU(name="rising"),
+            keras.layers.Activation("softsign", name="strength"),
             pools[pooling](),
             keras.layers.Flatten(name="flatten", **last),
             keras.layers.Dropout(dropout, name="dropout"),
