@@ -347,8 +347,19 @@ print(model.predict(np.load(sys.argv[2]), verbose=0).argmax(1).tolist())
 """
 
 
+def _has_keras_layers_alone(card):
+    with zipfile.ZipFile(card.path) as archive:
+        return b"kerasconv" not in archive.read("config.json")
+
+
 @pytest.mark.parametrize(
-    "name", [name for name in cards() if not name.endswith(("/l2", "/weighted"))]
+    "name",
+    [
+        name
+        for name, card in cards().items()
+        if _has_keras_layers_alone(card)
+        and card.facts["arguments"]["input_shape"] == [28, 28, 1]
+    ],
 )
 def test_shipped_files_load_in_plain_keras_in_a_fresh_process(name, digits, tmp_path):
     images, labels = digits
@@ -361,4 +372,8 @@ def test_shipped_files_load_in_plain_keras_in_a_fresh_process(name, digits, tmp_
         text=True,
     ).stdout
     answers = np.array(json.loads(printed.strip().splitlines()[-1]))
-    assert (answers == labels).sum() == card.facts["bundled_digits"]["correct"]
+    np.testing.assert_array_equal(
+        answers, Predictor(load_model(name))(images).argmax(1)
+    )
+    if "bundled_digits" in card.facts:
+        assert (answers == labels).sum() == card.facts["bundled_digits"]["correct"]

@@ -217,9 +217,15 @@ def load_weights(
         raise misfit
     # Pooling and fixed kernels leave no trace in the shapes.
     layers = archive.config.get("config", {}).get("layers", [])
-    theirs = _untrained((x.get("class_name", ""), x.get("config", {})) for x in layers)
-    # Not `model.to_json()`, which imports TensorFlow wherever it is installed.
-    ours = _untrained((type(x).__name__, x.get_config()) for x in model.layers)
+    theirs = _untrained(
+        (layer.get("class_name", ""), layer.get("config", {}).get("kernels"))
+        for layer in layers
+    )
+    # Not from `get_config()`, which imports TensorFlow wherever it is installed.
+    ours = _untrained(
+        (type(layer).__name__, layer.kernel.tolist() if _is_fixed(layer) else None)
+        for layer in model.layers
+    )
     if theirs != ours:
         theirs, ours = (
             ", ".join(kind for kind, _ in side) or "none" for side in (theirs, ours)
@@ -239,13 +245,15 @@ def load_weights(
         raise misfit from error
 
 
-def _untrained(layers: Iterable[tuple[str, dict]]) -> list[tuple[str, Any]]:
-    """Class and fixed kernels of those layers that pool or have fixed kernels."""
-    return [
-        (kind, config.get("kernels"))
-        for kind, config in layers
-        if "Pool" in kind or "kernels" in config
-    ]
+def _untrained(layers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Of all layers' classes and fixed kernels those that pool or have such kernels."""
+    return [(kind, fixed) for kind, fixed in layers if "Pool" in kind or fixed]
+
+
+def _is_fixed(layer: Any) -> bool:
+    from kerasconv.layers import FixedConv
+
+    return type(layer) is FixedConv
 
 
 def _arguments(card: Card) -> str:
