@@ -208,8 +208,8 @@ def _time_saved(found: list[Card]) -> list[str]:
         later = course["recipe"]["seconds_per_epoch"] * epochs
         said += (
             f"On the same held-out images `course` first reaches that after {epochs} "
-            f"epochs ({later:.0f} s): {epochs / recipe['epochs']:.1f} times the epochs, "
-            f"{later / seconds:.1f} times the seconds. "
+            f"epochs ({later:.0f} s): {epochs / recipe['epochs']:.1f} times the "
+            f"epochs, {later / seconds:.1f} times the seconds. "
             "Accuracies are means over the seeds, seconds those of the shipped one."
         )
     return ["## Time to accuracy", said]
