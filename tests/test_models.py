@@ -155,6 +155,33 @@ def test_weights_that_were_trained_on_other_fixed_kernels_are_refused(tmp_path):
         edge_classifier(weights=tmp_path / "sobel.keras", operator="prewitt")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda layer: layer.update(config=None),
+        lambda layer: layer.pop("config"),
+        lambda layer: layer["config"].update(kernels=7),
+        lambda layer: layer["config"].update(kernels="many"),
+        lambda layer: layer.update(class_name=["FixedConv"]),
+    ],
+)
+def test_weights_whose_fixed_kernels_cannot_be_read_are_refused(tmp_path, damage):
+    edge_classifier(weights=None).save(tmp_path / "whole.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.keras") as whole,
+        zipfile.ZipFile(tmp_path / "damaged.keras", "w") as damaged,
+    ):
+        config = json.loads(whole.read("config.json"))
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "FixedConv":
+                damage(layer)
+        damaged.writestr("config.json", json.dumps(config))
+        for name in ("metadata.json", "model.weights.h5"):
+            damaged.writestr(name, whole.read(name))
+    with pytest.raises(UsageError, match="are of a network with"):
+        edge_classifier(weights=tmp_path / "damaged.keras")
+
+
 def test_each_pooling_has_weights_of_its_own():
     for pooling in ("max", "average", "l2", "weighted"):
         model = mnist_cnn(pooling=pooling)

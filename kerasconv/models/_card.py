@@ -216,10 +216,10 @@ def load_weights(
     if sorted(stored) != sorted(wanted):
         raise misfit
     # Pooling and fixed kernels leave no trace in the shapes.
-    layers = archive.config.get("config", {}).get("layers", [])
+    layers = _mapping(archive.config.get("config")).get("layers")
     theirs = _untrained(
-        (layer.get("class_name", ""), layer.get("config", {}).get("kernels"))
-        for layer in layers
+        (str(layer.get("class_name")), _mapping(layer.get("config")).get("kernels"))
+        for layer in map(_mapping, layers if isinstance(layers, list) else ())
     )
     # Not from `get_config()`, which imports TensorFlow wherever it is installed.
     ours = _untrained(
@@ -248,6 +248,11 @@ def load_weights(
 def _untrained(layers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Of all layers' classes and fixed kernels those that pool or have such kernels."""
     return [(kind, fixed) for kind, fixed in layers if "Pool" in kind or fixed]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """`value`, or nothing where a stranger's file has something else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _is_fixed(layer: Any) -> bool:
