@@ -162,7 +162,6 @@ def test_weights_that_were_trained_on_other_fixed_kernels_are_refused(tmp_path):
         lambda layer: layer.pop("config"),
         lambda layer: layer["config"].update(kernels=7),
         lambda layer: layer["config"].update(kernels="many"),
-        lambda layer: layer.update(class_name=["FixedConv"]),
     ],
 )
 def test_weights_whose_fixed_kernels_cannot_be_read_are_refused(tmp_path, damage):

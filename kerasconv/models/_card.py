@@ -218,7 +218,7 @@ def load_weights(
     # Pooling and fixed kernels leave no trace in the shapes.
     layers = _mapping(archive.config.get("config")).get("layers")
     theirs = _untrained(
-        (str(layer.get("class_name")), _mapping(layer.get("config")).get("kernels"))
+        (layer.get("class_name", ""), _mapping(layer.get("config")).get("kernels"))
         for layer in map(_mapping, layers if isinstance(layers, list) else ())
     )
     # Not from `get_config()`, which imports TensorFlow wherever it is installed.
