@@ -9,6 +9,13 @@ from contract import BACKEND, TRAINS, assert_close, built, float64, gradient, to
 
 from kerasconv import layers, ops
 
+if BACKEND == "jax":
+    import jax
+elif BACKEND == "tensorflow":
+    import tensorflow as tf
+elif BACKEND == "torch":
+    import torch
+
 trains = pytest.mark.skipif(not TRAINS, reason=f"{BACKEND} does not train")
 
 
@@ -45,6 +52,72 @@ def test_zero_windows_leave_the_gradient_of_others_alone(name):
     assert np.isfinite(slope).all()
     assert np.abs(slope[0, :4, :4]).max() > 0.1
     np.testing.assert_array_equal(slope[0, 8:, 8:], 0)
+
+
+def slope_of(function, x, cotangent, *, compiled=False):
+    """The gradient of sum(function(x) * cotangent), as a function of x or compiled."""
+    x, cotangent = (
+        keras.ops.convert_to_tensor(a, getattr(a.dtype, "name", None))
+        for a in (x, cotangent)
+    )
+    if BACKEND == "jax":
+        slope = jax.grad(lambda x: (function(x) * cotangent).sum())
+        return (jax.jit(slope) if compiled else slope)(x)
+    if BACKEND == "torch":
+        # Without Inductor, which needs a C++ compiler.
+        run = torch.compile(function, backend="aot_eager") if compiled else function
+        x = x.requires_grad_()
+        y = run(x)
+        return torch.autograd.grad(y, x, cotangent, create_graph=not compiled)[0]
+
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        return tape.gradient(y, x, cotangent)
+
+    return (tf.function(slope, jit_compile=compiled == "XLA") if compiled else slope)(x)
+
+
+@trains
+@pytest.mark.parametrize("mode", ["graph", "XLA"])
+@pytest.mark.parametrize("name", ["l2", "l2-mean", "l3", "sobel"])
+def test_the_gradient_is_the_same_compiled(name, mode):
+    if mode == "XLA" and BACKEND != "tensorflow":
+        pytest.skip(f"{BACKEND} has one compiler")
+    rng, layer = np.random.default_rng(3), norms()[name]()
+    # Windows of two fit in nine and seven with a rest, and one of them is zero.
+    x = rng.normal(size=(2, 9, 7, 3)).astype("float32")
+    x[0, :4, :4] = 0
+    g = rng.normal(size=layer.compute_output_shape(x.shape)).astype("float32")
+    layer.build(x.shape)
+    expected = to_numpy(slope_of(layer, x, g))
+    assert_close(to_numpy(slope_of(layer, x, g, compiled=mode)), expected, 1e-6)
+    np.testing.assert_array_equal(expected[0, :2, :2], 0)
+
+
+@trains
+@pytest.mark.parametrize("mean", [False, True])
+def test_the_second_derivative_of_the_l2_norm_is_its_formula(mean):
+    rng = np.random.default_rng(4)
+    x, direction = rng.normal(size=(2, 2, 5, 7, 2))
+    x[0, :2, :2] = 0
+    layer = layers.L2Pool(mean=mean, dtype="float64")
+    g = rng.normal(size=(2, 2, 3, 2))
+    # Along v, the slope x / |x| changes by v / |x| - x <x, v> / |x|^3.
+    expected = np.zeros_like(x)
+    for n, i, j, c in np.ndindex(*g.shape):
+        at = n, slice(2 * i, 2 * i + 2), slice(2 * j, 2 * j + 2), c
+        if norm := np.sqrt((x[at] ** 2).sum()):
+            along = (x[at] * direction[at]).sum()
+            bent = direction[at] / norm - x[at] * along / norm**3
+            expected[at] = g[n, i, j, c] * bent / (2 if mean else 1)
+    with float64():
+        second = to_numpy(slope_of(lambda x: slope_of(layer, x, g), x, direction))
+    # At zero there is none.
+    assert np.isfinite(second[0, :2, :2]).all()
+    second[0, :2, :2] = 0
+    assert_close(second, expected, 1e-12, 1e-12)
 
 
 def test_magnitude_of_zero_is_zero_without_an_epsilon():

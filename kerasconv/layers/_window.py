@@ -832,6 +832,93 @@ def root(s):
     return xp.where(positive, xp.sqrt(xp.where(positive, s, 1.0)), s)
 
 
+# ----------------------------------------------------------------------- tiles
+
+
+def are_tiles(x, window):
+    """Whether the windows stand side by side and their norms have a slope of their own.
+
+    TensorFlow and PyTorch would differentiate slice by slice, each into a whole tensor.
+    PyTorch does so too without its compiler, but on chunks that stay in the cache.
+    """
+    return (
+        (BACKEND == "tensorflow" or (BACKEND == "torch" and xp.compiler.is_compiling()))
+        and not _is_portable()
+        and window.padding == "valid"
+        and window.strides == window.size
+        and window.dilation == (1,) * window.rank
+        and all(_is_int(n) for n in x.shape[1:])
+    )
+
+
+def norms_of_tiles(x, kernels, window):
+    """The root of the sum of squares of each tile, times the weight all share."""
+    window.check(x.shape)
+    return compiled(_norms_of_tiles, x, kernels, window)
+
+
+def _norms_of_tiles(x, kernels, window):
+    x, restore = wide(x)
+    if BACKEND == "torch":
+        return restore(_TileNorms.apply(x, kernels, window))
+
+    @tf.custom_gradient
+    def norms(x):
+        y = _tile_norms(x, kernels, window)
+        return y, lambda g: _slope_of_tile_norms(x, y, g, kernels, window)
+
+    return restore(norms(x))
+
+
+def _tile_norms(x, kernels, window):
+    (s,) = _correlate(x * x, kernels, window)
+    return root(s)
+
+
+def _slope_of_tile_norms(x, y, g, kernels, window):
+    """`x / y * g`, times the weight; 0 where the norm is 0."""
+    zero = y == 0
+    # The quotient must not see that 0, in either branch: its slope would be NaN.
+    quotient = xp.where(zero, 0.0, g / xp.where(zero, 1.0, y)) * kernels.dense[0][0]
+    cut, tiles, thin = x, [], []
+    for axis, n in enumerate(_known(x.shape)):
+        if axis in window.axes:
+            k = window.size[window.axes.index(axis)]
+            cut = _span(cut, axis, 0, n // k * k, 1)
+            tiles += [n // k, k]
+            thin += [n // k, 1]
+        else:
+            tiles.append(n)
+            thin.append(n)
+    slope = _reshape(cut, tiles) * _reshape(quotient, thin)
+    slope = _reshape(slope, _known(cut.shape))
+    for axis in window.axes:
+        slope = _zero_pad(slope, axis, 0, x.shape[axis] - slope.shape[axis])
+    return slope
+
+
+if BACKEND == "torch":
+
+    class _TileNorms(xp.autograd.Function):
+        """`_tile_norms` with its slope."""
+
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x, kernels, window):
+            return _tile_norms(x, kernels, window)
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            x, ctx.kernels, ctx.window = inputs
+            ctx.save_for_backward(x, output)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved_tensors
+            return _slope_of_tile_norms(x, y, g, ctx.kernels, ctx.window), None, None
+
+
 # ---------------------------------------------------------------- convolution
 
 

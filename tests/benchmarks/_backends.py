@@ -209,7 +209,13 @@ def _stateless(function: Callable) -> tuple[Callable, list]:
 def _compiled(function: Callable) -> Callable:
     import torch
 
-    return torch.compile(lambda x: function(x), dynamic=False)
+    def call(x):
+        return function(x)
+
+    # Dynamo counts recompilations by code object and beyond eight of one runs
+    # eagerly: contenders that shared this code would drive each other out.
+    call.__code__ = call.__code__.replace(co_name=f"call_{id(function)}")
+    return torch.compile(call, dynamic=False)
 
 
 def copying(x: np.ndarray) -> Contender:
