@@ -442,9 +442,10 @@ def _window_sums(x, kernels, window, before, after, join, divide):
     x, restore = wide(x)
     if not isinstance(kernels, Kernels):
         kernels = cast(kernels, dtype_of(x))
-    if before is not None:
-        x = before(x)
     weight = inside(x, kernels, window) if divide else None
+
+    def start(x):
+        return x if before is None else before(x)
 
     def finish(sums):
         if divide:
@@ -452,20 +453,24 @@ def _window_sums(x, kernels, window, before, after, join, divide):
         return sums if after is None else after(sums)
 
     if _by_convolution(x, window):
-        results = finish(_convolved(x, kernels, window))
+        results = finish(_convolved(start(x), kernels, window))
     elif divide or not isinstance(kernels, Kernels):
-        results = finish(_correlate(x, kernels, window))
+        results = finish(_correlate(start(x), kernels, window))
     elif _has_thin_rim(x, window):
         rimmed = {"torch": _joined, "tensorflow": _rimmed_with_slopes}
-        results = rimmed.get(BACKEND, _rimmed)(x, kernels, window, finish)
+        results = rimmed.get(BACKEND, _rimmed)(start(x), kernels, window, finish)
     else:
         merged, grid = _merge(x, window)
+
+        def sums(part, grid):
+            return finish(_correlate(start(part), kernels, grid))
+
         if BACKEND == "numpy":
-            results = _blocked(merged, kernels, grid, finish)
+            results = _blocked(merged, grid, sums)
         elif BACKEND == "torch" and not (xp.compiler.is_compiling() or _is_portable()):
-            results = _chunked(merged, kernels, grid, finish)
+            results = _chunked(merged, grid, sums)
         else:
-            results = finish(_correlate(merged, kernels, grid))
+            results = sums(merged, grid)
         results = [_unmerge(y, grid) for y in results]
     return restore(_join(results, window, join))
 
@@ -739,19 +744,17 @@ def _overwrite(x, part, start):
     return overwritten(x, part)
 
 
-def _chunked(x, kernels, window, finish):
-    """As `_correlate`, a few images at a time: what PyTorch computes stays near."""
+def _chunked(x, window, sums):
+    """As `sums`, a few images at a time: what PyTorch computes stays near."""
     images = max(1, CHUNK * max(len(x), 1) // max(x.nbytes, 1))
-    parts = [
-        finish(_correlate(chunk, kernels, window)) for chunk in xp.split(x, images)
-    ]
+    parts = [sums(chunk, window) for chunk in xp.split(x, images)]
     if len(parts) == 1:
         return parts[0]
     return [xp.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-def _blocked(x, kernels, window, finish):
-    """As `_correlate`, block by block: what NumPy computes stays in the cache."""
+def _blocked(x, window, sums):
+    """As `sums`, block by block: what NumPy computes stays in the cache."""
     valid, rows_axis = replace(window, padding="valid"), window.axes[0]
     outputs = None
     images = max(1, BLOCK // max(x[:1].nbytes, 1))
@@ -771,7 +774,7 @@ def _blocked(x, kernels, window, finish):
                 (last - 1) * stride + span + 1,
                 window.units[0],
             )
-            results = finish(_correlate(block, kernels, valid))
+            results = sums(block, valid)
             if outputs is None:
                 shape = list(results[0].shape)
                 shape[0] = len(x)
