@@ -140,7 +140,7 @@ def test_the_readme_table_has_a_column_a_shape_and_marks_what_missed(figures):
     text = f"a\n<!-- benchmark:edges -->stale<!-- /benchmark:edges -->\n{ZOO}"
     fresh = render.updated(text, figures)
     cells = "0.26 (1.5 ms) | **0.70** (20 ms) |"
-    line = f"| jax, jit | forward | Sobel | OpenCV | at most 0.6 | {cells}"
+    line = f"| jax, jit | forward | OpenCV | at most 0.6 | {cells}"
     assert line in fresh.splitlines()
     assert "SciPy" not in fresh
     assert "stale" not in fresh
@@ -151,10 +151,9 @@ def test_of_several_layers_the_readme_shows_the_slowest_against_its_peer(figures
     result = json.loads((figures / "edges.json").read_text())
     first = result["rows"][0]
     result["rows"] += [{**first, "layer": "Prewitt", "ratio": 0.5, "ms": 2.0}]
-    line = (
-        "| jax, jit | forward | Sobel, Prewitt | OpenCV | at most 0.6 | 0.50 (2 ms) |"
-    )
-    assert line in render.rendered(result)
+    digest = render.rendered(result)
+    assert "| jax, jit | forward | OpenCV | at most 0.6 | 0.50 (2 ms) |" in digest
+    assert "Sobel, Prewitt: the slowest against its peer. " in digest
     full = render.rendered(result, digest=False)
     assert "| Sobel | OpenCV | at most 0.6 | 0.26 (1.5 ms) |" in full
     assert "| Prewitt | OpenCV | at most 0.6 | 0.50 (2 ms) |" in full

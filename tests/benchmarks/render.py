@@ -46,23 +46,27 @@ def rendered(result: dict[str, Any], digest: bool = True) -> str:
             *(target(row["limit"]), None if digest else row["layer"]),
         )
         lines.setdefault(key, {}).setdefault(row["shape"], []).append(row)
-    heads = ["backend", "", "layer", "time relative to", "target", *shapes]
+    heads = ["backend", "", "time relative to", "target", *shapes]
+    if not digest:
+        heads.insert(2, "layer")
     table = [heads, ["---"] * len(heads)]
-    for (backend, race, peer, aim, _), cells in lines.items():
-        layers = dict.fromkeys(
-            row["layer"] for found in cells.values() for row in found
-        )
+    for (backend, race, peer, aim, layer), cells in lines.items():
+        named = [] if digest else [layer]
         cells = [_cell(cells.get(shape, ())) for shape in shapes]
-        table.append([backend, race, ", ".join(layers), peer, aim, *cells])
+        table.append([backend, race, *named, peer, aim, *cells])
     facts = result["facts"]
+    layers = ", ".join(dict.fromkeys(row["layer"] for row in rows))
+    whose = ""
+    if digest and "," in layers:
+        whose = f"{layers}: the slowest against its peer. "
     versions = ", ".join(f"{name} {v}" for name, v in facts["versions"].items())
     return "\n".join(
         [
             *("| " + " | ".join(cells) + " |" for cells in table),
             "",
-            f"Medians of {facts['rounds']} paired rounds on {facts['threads']} threads "
-            f"({facts['cpus']} CPUs), {facts['date']}; bold misses the target. "
-            f"{versions}.",
+            f"{whose}Medians of {facts['rounds']} paired rounds on "
+            f"{facts['threads']} threads ({facts['cpus']} CPUs), {facts['date']}; "
+            f"bold misses the target. {versions}.",
         ]
     )
 
