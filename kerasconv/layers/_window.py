@@ -855,7 +855,7 @@ def are_tiles(x, window):
 
 
 def norms_of_tiles(x, kernels, window):
-    """The root of the sum of squares of each tile, times the weight all share."""
+    """The root of the weighted sum of squares of each tile; all weights are equal."""
     window.check(x.shape)
     return compiled(_norms_of_tiles, x, kernels, window)
 
