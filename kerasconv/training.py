@@ -218,7 +218,7 @@ def fit(
     trainer.optimizer.build(trainer.trainable_variables)
     keeper = _Keeper(
         checkpoint and Path(checkpoint),
-        _identity(recipe, images, labels, seed, epochs),
+        _identity(recipe, network, images, labels, seed, epochs),
         seed,
         steps,
         progress,
@@ -443,12 +443,19 @@ class _Batches(keras.utils.PyDataset):
 
 
 def _identity(
-    recipe: Recipe, images: np.ndarray, labels: np.ndarray, seed: int, epochs: int
+    recipe: Recipe,
+    network: "keras.Model",
+    images: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    epochs: int,
 ) -> str:
     """What a training must have in common with a checkpoint to go on from it."""
     return json.dumps(
         {
             "recipe": {**recipe.facts(), "purpose": ""},
+            # An architecture may change without one of its variables.
+            "layers": [type(layer).__name__ for layer in network.layers],
             "data": data.digest(images, labels),
             "seed": seed,
             "epochs": epochs,

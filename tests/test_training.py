@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasconv import backends, data, digits, files, recipes, training
+from kerasconv import backends, data, digits, files, models, recipes, training
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import Card, _readme, mnist_cnn
@@ -205,6 +205,24 @@ def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path, change):
     training.fit(EVERYTHING, images, digits[1], **keeper, **settings)
     with pytest.raises(KerasconvError, match=rf"\(its {next(iter(change))} differ"):
         training.fit(EVERYTHING, images, digits[1], **keeper, **settings | change)
+
+
+@trains
+def test_a_checkpoint_of_another_architecture_is_refused(digits, tmp_path, monkeypatch):
+    images = np.rint(digits[0] * 255).astype(np.uint8)
+    keeper = {"checkpoint": tmp_path / "c.npz", "resume": True, "epochs": 1}
+    training.fit(EVERYTHING, images, digits[1], **keeper)
+
+    def changed(**arguments):
+        network = mnist_cnn(**arguments)
+        # No variable more than before.
+        return keras.Sequential(
+            [*network.layers[:-1], keras.layers.ReLU(), *network.layers[-1:]]
+        )
+
+    monkeypatch.setattr(models, "mnist_cnn", changed)
+    with pytest.raises(KerasconvError, match=r"\(its layers differ"):
+        training.fit(EVERYTHING, images, digits[1], **keeper)
 
 
 @trains
