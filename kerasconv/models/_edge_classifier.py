@@ -31,14 +31,17 @@ def edge_classifier(
     |---|---|---|
     | FixedConv, ReLU: the derivative in each of 8 directions | (28, 28, 8) | 0 |
     | Activation, softsign: x / (1 + x) | (28, 28, 8) | 0 |
-    | L2Pool 8x8, strides 4 | (7, 7, 8) | 0 |
+    | L2Pool 4x4, strides 1, the mean | (28, 28, 8) | 0 |
+    | L2Pool 5x5, strides 4 | (7, 7, 8) | 0 |
     | Flatten | (392,) | 0 |
     | Dense, softmax | (10,) | 392·10 + 10 = 3,930 |
 
     The derivative in direction θ is cos θ · ∂x + sin θ · ∂y, and ReLU keeps the edges
     that rise that way: a stroke's two sides fall into different maps. Softsign keeps
-    strong edges from drowning faint ones. Only the Dense layer is trained, so this is
-    what hand-made features can do.
+    strong edges from drowning faint ones. One L2Pool after the other is one whose
+    window, 8x8 here, fades towards its rim: an edge that crosses from one cell to the
+    next leaves the one as it enters the other. Only the Dense layer is trained, so this
+    is what hand-made features can do.
 
     Args:
         weights: The name of trained weights ("mnist", or for colour photographs of
@@ -76,10 +79,15 @@ def edge_classifier(
     directed = [math.cos(a) * along_x + math.sin(a) * along_y for a in angles]
     last = {"data_format": "channels_last"}
     pools = {
-        "weighted": lambda: WeightedPool(
-            8, 4, "same", weights="gaussian", name="weighted_pool", **last
-        ),
-        "l2": lambda: L2Pool(8, 4, "same", name="l2_pool", **last),
+        "weighted": lambda: [
+            WeightedPool(
+                8, 4, "same", weights="gaussian", name="weighted_pool", **last
+            ),
+        ],
+        "l2": lambda: [
+            L2Pool(4, 1, "same", mean=True, name="l2_pool", **last),
+            L2Pool(5, 4, "same", name="l2_pool_cells", **last),
+        ],
     }
     model = keras.Sequential(
         [
@@ -87,7 +95,7 @@ def edge_classifier(
             FixedConv(np.round(directed, 12), name="edges", **last),
             keras.layers.ReLU(name="rising"),
             keras.layers.Activation("softsign", name="strength"),
-            pools[pooling](),
+            *pools[pooling](),
             keras.layers.Flatten(name="flatten", **last),
             keras.layers.Dropout(dropout, name="dropout"),
             keras.layers.Dense(num_classes, activation="softmax", name="dense"),

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasconv import files
 from kerasconv.models._card import ARCHITECTURES, Card, read_card
+from kerasconv.recipes import RECIPES
 
 _DIGITS = (
     "It knows the ten digits as MNIST has them: one a picture, upright, fitted into "
@@ -302,9 +303,15 @@ def _sections(card: Card) -> list[str]:
         "```sh\n"
         f"kerasconv train {recipe['name']} --seed {recipe['seed']} --backend "
         f"{recipe['backend']} --data-dir DIR --out models\n```",
+        *_tried(recipe["name"]),
         f"All facts, the confusion matrix and every seed among them: "
         f"[`{card.weights}.toml`]({card.weights}.toml).",
     ]
+
+
+def _tried(recipe: str) -> list[str]:
+    known = RECIPES.get(recipe)
+    return [f"Tried besides: {known.tried}"] if known and known.tried else []
 
 
 def _robustness(facts: dict[str, Any]) -> list[str]:
