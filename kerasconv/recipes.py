@@ -226,25 +226,39 @@ RECIPES: dict[str, Recipe] = {
         purpose="The course page's question on photographs of 32x32 pixels.",
         architecture="cats_dogs_cnn",
         dataset="cats_vs_dogs",
+        dropout=0.4,
         augmentation=(
             ("RandomFlip", {"mode": "horizontal"}),
-            ("RandomRotation", {"factor": 0.03, "fill_mode": "reflect"}),
-            ("RandomZoom", {"height_factor": 0.1, "fill_mode": "reflect"}),
+            ("RandomRotation", {"factor": 0.04, "fill_mode": "reflect"}),
+            ("RandomZoom", {"height_factor": 0.15, "fill_mode": "reflect"}),
             (
                 "RandomTranslation",
                 {"height_factor": 0.12, "width_factor": 0.12, "fill_mode": "reflect"},
             ),
-            ("RandomGain", {"factor": 0.2}),
-            ("RandomErasing", {"factor": 0.3, "value_range": (0.0, 1.0)}),
+            (
+                "RandomColorJitter",
+                {
+                    "value_range": (0.0, 1.0),
+                    "brightness_factor": 0.2,
+                    "contrast_factor": 0.2,
+                    "saturation_factor": (0.35, 0.65),
+                    "hue_factor": 0.03,
+                },
+            ),
+            ("RandomGrayscale", {"factor": 0.1}),
+            ("RandomErasing", {"factor": 0.5, "value_range": (0.0, 1.0)}),
         ),
-        learning_rate=4e-3,
+        learning_rate=3e-3,
         schedule="one_cycle",
-        weight_decay=1e-3,
+        weight_decay=0.1,
         optimizer="adamw",
         ema_momentum=0.995,
         batch_size=64,
-        epochs=40,
+        epochs=60,
         jit_compile=False,
+        tried="Hardly any weight decay, a higher peak, 40 epochs and no change of the "
+        "colours fits the training images better and the held-out ones worse; half the "
+        "decay and 50 epochs lie between.",
     ),
 }
 
