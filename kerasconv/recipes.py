@@ -164,9 +164,9 @@ RECIPES: dict[str, Recipe] = {
         ema_momentum=0.999,
         epochs=20,
         validation_share=1 / 12,
-        tried="One L2Pool of 8x8 is worse, and so is a mean with Gaussian weights; "
-        "eleven directions over larger cells, directions that inhibit each other, "
-        "weight decay and deformed images make no difference.",
+        tried="One L2Pool of 8x8 is worse, and so are a mean with Gaussian weights, "
+        "eleven directions over larger cells, and weight decay; directions that inhibit "
+        "each other and deformed images make no difference.",
     ),
     "edge_classifier/cats_vs_dogs": Recipe(
         purpose="The baseline beside cats_dogs_cnn: the same fixed edges on colour "
