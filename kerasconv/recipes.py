@@ -165,8 +165,8 @@ RECIPES: dict[str, Recipe] = {
         epochs=20,
         validation_share=1 / 12,
         tried="One L2Pool of 8x8 is worse, and so are a mean with Gaussian weights, "
-        "eleven directions over larger cells, and weight decay; directions that inhibit "
-        "each other and deformed images make no difference.",
+        "eleven directions over larger cells, and weight decay; directions that "
+        "inhibit each other and deformed images make no difference.",
     ),
     "edge_classifier/cats_vs_dogs": Recipe(
         purpose="The baseline beside cats_dogs_cnn: the same fixed edges on colour "
