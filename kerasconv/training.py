@@ -22,6 +22,7 @@ import numpy as np
 import tomli_w
 
 from kerasconv import (
+    _feeding,
     augmentation,
     corruptions,
     data,
@@ -53,6 +54,7 @@ class Run:
         history: Of each epoch: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
         validation: Figures of the finished network on the held-out images.
         seconds: What the epochs took together.
+        cores: How many processors they had.
     """
 
     model: "keras.Model"
@@ -60,6 +62,7 @@ class Run:
     history: dict[str, list[float]]
     validation: dict[str, Any]
     seconds: float
+    cores: int
 
 
 def train(
@@ -200,8 +203,7 @@ def fit(
     held_out = int(len(images) * recipe.validation_share)
     kept = len(images) - held_out
     x, y = to_unit(images), np.asarray(labels, np.int64)
-    batches = _Batches(x[:kept], y[:kept], recipe.batch_size, seed)
-    steps = epochs * len(batches)
+    batches = _feeding.Batches(x[:kept], y[:kept], recipe.batch_size, seed)
 
     keras.utils.set_random_seed(seed)
     network = build(recipe)
@@ -210,7 +212,7 @@ def fit(
         [keras.Input(x.shape[1:]), *_augmentation(recipe), network]
     )
     trainer.compile(
-        _optimizer(recipe, steps),
+        _optimizer(recipe, epochs * len(batches)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile="auto" if recipe.jit_compile is None else recipe.jit_compile,
@@ -220,18 +222,17 @@ def fit(
         checkpoint and Path(checkpoint),
         _identity(recipe, network, images, labels, seed, epochs),
         seed,
-        steps,
+        batches,
+        epochs,
         progress,
     )
-    batches.epoch = keeper.restore(trainer) if resume else 0
-    keeper.done = batches.epoch * len(batches)
+    begin = keeper.restore(trainer) if resume else 0
     trainer.fit(
-        batches,
+        _feeding.fed(batches),
         epochs=epochs,
-        initial_epoch=batches.epoch,
-        validation_data=(x[kept:], y[kept:]),
-        validation_batch_size=1000,
-        # `_Batches` shuffles, so that the order can be had again.
+        initial_epoch=begin,
+        validation_data=_feeding.fed(_feeding.Batches(x[kept:], y[kept:], 1000)),
+        # The batches are shuffled already, so that the order can be had again.
         shuffle=False,
         callbacks=[keeper],
         verbose=0,
@@ -245,6 +246,7 @@ def fit(
         keeper.history,
         measure(trained, images[kept:], labels[kept:]),
         keeper.seconds,
+        keeper.cores,
     )
 
 
@@ -413,32 +415,6 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps}
 
 
-class _Batches(keras.utils.PyDataset):
-    """The training images in an order that the seed and the epoch alone decide.
-
-    So a training that is resumed at an epoch sees what it would have seen.
-    """
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, size: int, seed: int) -> None:
-        super().__init__()
-        self._x, self._y, self._size, self._seed = x, y, size, seed
-        self._order: tuple[int, np.ndarray] | None = None
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._x) / self._size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        if self._order is None or self._order[0] != self.epoch:
-            random = np.random.default_rng((self._seed, self.epoch))
-            self._order = self.epoch, random.permutation(len(self._x))
-        chosen = self._order[1][index * self._size : (index + 1) * self._size]
-        return self._x[chosen], self._y[chosen]
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-
-
 # ------------------------------------------------------------------- checkpoints
 
 
@@ -480,14 +456,17 @@ class _Keeper(keras.callbacks.Callback):
         path: Path | None,
         identity: str,
         seed: int,
-        steps: int,
+        batches: _feeding.Batches,
+        epochs: int,
         progress: Progress | None,
     ) -> None:
         super().__init__()
         self.path, self.identity = path, identity
-        self.seed, self.steps = seed, steps
+        self.seed, self.batches = seed, batches
+        self.steps = epochs * len(batches)
         self.done = 0
         self.seconds = 0.0
+        self.cores = _cores()
         self.history: dict[str, list[float]] = {}
         self._progress = progress
 
@@ -514,9 +493,12 @@ class _Keeper(keras.callbacks.Callback):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         self.history, self.seconds = facts["history"], facts["seconds"]
+        self.cores = facts["cores"]
         return facts["epochs"]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.batches.epoch = epoch
+        self.done = epoch * len(self.batches)
         # Keras's Dropout draws from PyTorch's own generator, of which no variable
         # knows the state: each epoch begins it anew.
         if keras.backend.backend() == "torch":
@@ -550,6 +532,7 @@ class _Keeper(keras.callbacks.Callback):
             "variables": len(variables),
             "history": self.history,
             "seconds": self.seconds,
+            "cores": self.cores,
         }
         values = {
             f"variable_{i}": keras.ops.convert_to_numpy(variable.value)
@@ -629,9 +612,7 @@ def _recipe_facts(full: str, recipe: Recipe, run: Run, epochs: int) -> dict[str,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
         "seconds_per_epoch": round(run.seconds / epochs, 1),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": run.cores,
     }
 
 
@@ -653,6 +634,13 @@ def _seed_facts(runs: Sequence[Run], tests: Sequence[dict]) -> dict[str, Any]:
             for run, test in zip(runs, tests, strict=True)
         ],
     }
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _count(weights: list[Any]) -> int:

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasconv import backends, data, digits, files, models, recipes, training
+from kerasconv import (
+    _feeding,
+    backends,
+    data,
+    digits,
+    files,
+    models,
+    recipes,
+    training,
+)
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import Card, _readme, mnist_cnn
@@ -299,16 +308,31 @@ def test_schedules_rise_to_the_peak_and_fall_to_nothing(schedule):
 @pytest.mark.once
 def test_the_order_of_images_depends_on_seed_and_epoch_alone():
     x = np.arange(10)
-    batches = training._Batches(x, x, 4, seed=1)
+    batches = _feeding.Batches(x, x, 4, seed=1)
     first = [batches[i][0].tolist() for i in range(3)]
     assert sorted([*first[0], *first[1], *first[2]]) == list(range(10))
-    batches.on_epoch_end()
+    batches.epoch = 1
     second = [batches[i][0].tolist() for i in range(3)]
     assert first != second
-    later = training._Batches(x, x, 4, seed=1)
+    later = _feeding.Batches(x, x, 4, seed=1)
     later.epoch = 1
     assert [later[i][0].tolist() for i in range(3)] == second
-    assert training._Batches(x, x, 4, seed=2)[0][0].tolist() != first[0]
+    assert _feeding.Batches(x, x, 4, seed=2)[0][0].tolist() != first[0]
+    assert _feeding.Batches(x, x, 4)[1][0].tolist() == [4, 5, 6, 7]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the pipeline is TensorFlow's"
+)
+def test_tensorflow_is_fed_every_batch_and_waits_for_no_tuning():
+    x = np.arange(10, dtype=np.float32)
+    batches = _feeding.Batches(x, x.astype(int), 4, seed=1)
+    pipeline = _feeding.fed(batches)
+    assert not pipeline.options().autotune.enabled
+    for epoch in range(2):
+        batches.epoch = epoch
+        given = [(a.numpy().tolist(), b.numpy().tolist()) for a, b in pipeline]
+        assert given == [tuple(p.tolist() for p in batches[i]) for i in range(3)]
 
 
 @pytest.mark.once

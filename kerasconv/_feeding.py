@@ -1,0 +1,69 @@
+"""What a training is fed, and how.
+
+Private; `kerasconv.training` is the way in.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kerasconv._keras import keras
+
+
+class Batches(keras.utils.PyDataset):
+    """Images in an order that the seed and the epoch alone decide; as given without.
+
+    So a training that is resumed at an epoch sees what it would have seen.
+    """
+
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, size: int, seed: int | None = None
+    ) -> None:
+        super().__init__()
+        self._x, self._y, self._size, self._seed = x, y, size, seed
+        self._order: tuple[int, np.ndarray] | None = None
+        # Set at the beginning of every epoch.
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._x) / self._size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._order is None or self._order[0] != self.epoch:
+            order = np.arange(len(self._x))
+            if self._seed is not None:
+                np.random.default_rng((self._seed, self.epoch)).shuffle(order)
+            self._order = self.epoch, order
+        chosen = self._order[1][index * self._size : (index + 1) * self._size]
+        return self._x[chosen], self._y[chosen]
+
+
+def fed(batches: Batches) -> Any:
+    """The batches as a backend is best fed.
+
+    Keras gives TensorFlow a pipeline with a thread that tunes it. At the end of an
+    epoch that thread is waited for, which sleeps for up to as long as the epoch took.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        yield from (batches[i] for i in range(len(batches)))
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return (
+        tf.data.Dataset.from_generator(
+            epoch,
+            output_signature=tuple(
+                tf.TensorSpec((None, *part.shape[1:]), part.dtype)
+                for part in batches[0]
+            ),
+        )
+        .apply(tf.data.experimental.assert_cardinality(len(batches)))
+        .prefetch(2)
+        .with_options(options)
+    )
