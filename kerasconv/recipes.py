@@ -83,13 +83,13 @@ _GEOMETRY: Augmentation = (
 _LIGHT: Augmentation = (
     (
         "RandomGaussianBlur",
-        {"factor": 0.4, "kernel_size": 5, "sigma": 1.0, "value_range": (0.0, 1.0)},
+        {"factor": 0.3, "kernel_size": 5, "sigma": 1.0, "value_range": (0.0, 1.0)},
     ),
     ("RandomGain", {"factor": 0.2}),
     ("RandomBrightness", {"factor": (0.0, 0.2), "value_range": (0.0, 1.0)}),
     ("RandomErasing", {"factor": 0.05, "value_range": (0.0, 1.0)}),
-    ("RandomInversion", {"factor": 0.08}),
-    ("RandomNoise", {"factor": 0.2}),
+    ("RandomInversion", {"factor": 0.05}),
+    ("RandomNoise", {"factor": 0.15}),
 )
 
 
@@ -113,13 +113,19 @@ RECIPES: dict[str, Recipe] = {
         "small deformations.",
         architecture="mnist_cnn",
         dataset="mnist",
-        dropout=0.1,
+        dropout=0.05,
         augmentation=_GEOMETRY + _LIGHT,
         learning_rate=3e-3,
         schedule="cosine",
         ema_momentum=0.999,
-        epochs=36,
+        epochs=50,
         validation_share=1 / 12,
+        jit_compile=False,
+        tried="Stronger noise, blur and inversion, dropout of 0.1 and 36 epochs are "
+        "worse on clean digits and hardly better on spoilt ones; without blur, blurred "
+        "digits are what it reads worst. In short schedules a teacher (digits_cnn, "
+        "through keras.distillation, at temperatures of 1 and 3, asked about eight "
+        "views of each image) is no better than the labels.",
     ),
     "mnist_cnn/course": Recipe(
         purpose="The course page's network by the course page's recipe: Adam, batches "
@@ -140,15 +146,20 @@ RECIPES: dict[str, Recipe] = {
         purpose="The same 34,826 parameters on articles of clothing.",
         architecture="mnist_cnn",
         dataset="fashion_mnist",
-        dropout=0.15,
+        dropout=0.25,
         augmentation=(("RandomFlip", {"mode": "horizontal"}),),
+        optimizer="adamw",
+        weight_decay=0.05,
         learning_rate=3e-3,
         schedule="cosine",
         ema_momentum=0.999,
         epochs=40,
         validation_share=1 / 12,
+        jit_compile=False,
         tried="Dropout of 0.3 with shifts by a twentieth of the image and 30 epochs is "
-        "worse: the network is small, and what it is spared it can use.",
+        "worse: the network is small, and what it is spared it can use. Without weight "
+        "decay, with dropout of 0.15, it fits the training images better and the "
+        "held-out ones worse; twice the decay is worse too.",
     ),
     "mnist_cnn/max": _pooling("max"),
     "mnist_cnn/average": _pooling("average"),
@@ -156,7 +167,7 @@ RECIPES: dict[str, Recipe] = {
     "mnist_cnn/weighted": _pooling("weighted"),
     "edge_classifier/mnist": Recipe(
         purpose="Classical vision done well: fixed edges in eight directions, their "
-        "strength pooled, and one trained layer.",
+        "strength pooled, and under 4,000 trained numbers.",
         architecture="edge_classifier",
         dataset="mnist",
         learning_rate=2e-2,
@@ -164,21 +175,28 @@ RECIPES: dict[str, Recipe] = {
         ema_momentum=0.999,
         epochs=20,
         validation_share=1 / 12,
-        tried="One L2Pool of 8x8 is worse, and so are a mean with Gaussian weights, "
-        "eleven directions over larger cells, and weight decay; directions that "
-        "inhibit each other and deformed images make no difference.",
+        jit_compile=False,
+        tried="Without the 64 weights between the directions it is worse, and so are "
+        "learned weights in the pooling windows in their place, one L2Pool of 8x8, a "
+        "mean with Gaussian weights, eleven directions over larger cells, and weight "
+        "decay; deformed images make no difference.",
     ),
     "edge_classifier/cats_vs_dogs": Recipe(
         purpose="The baseline beside cats_dogs_cnn: the same fixed edges on colour "
         "photographs, and one trained layer.",
         architecture="edge_classifier",
         dataset="cats_vs_dogs",
-        arguments={"input_shape": (32, 32, 3), "num_classes": 2},
+        arguments={
+            "input_shape": (32, 32, 3),
+            "num_classes": 2,
+            "inhibition": False,
+        },
         augmentation=(("RandomFlip", {"mode": "horizontal"}),),
         learning_rate=3e-3,
         schedule="cosine",
         ema_momentum=0.98,
         epochs=20,
+        jit_compile=False,
     ),
     "dense_classifier/mnist": Recipe(
         purpose="The budget of the course page's network without sharing: one hidden "
@@ -214,6 +232,7 @@ RECIPES: dict[str, Recipe] = {
         epochs=12,
         validation_share=1 / 12,
         jit_compile=False,
+        tried="16 epochs with a weight decay of 0.05 are no better.",
     ),
     "cats_dogs_cnn/cats_vs_dogs": Recipe(
         purpose="The course page's question on photographs of 32x32 pixels.",

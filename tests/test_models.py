@@ -155,6 +155,34 @@ def test_weights_that_were_trained_on_other_fixed_kernels_are_refused(tmp_path):
         edge_classifier(weights=tmp_path / "sobel.keras", operator="prewitt")
 
 
+def test_directions_begin_without_inhibition_and_learn_it_in_64_weights(digits):
+    with_it = edge_classifier(weights=None)
+    without = edge_classifier(weights=None, inhibition=False)
+    assert (with_it.count_params(), without.count_params()) == (3_994, 3_930)
+    without.layers[-1].set_weights(with_it.layers[-1].get_weights())
+    np.testing.assert_allclose(
+        Predictor(with_it)(digits[0]), Predictor(without)(digits[0]), atol=1e-6
+    )
+    # Each direction less a share of the next, never below 0.
+    kernel = np.eye(8) - 0.5 * np.roll(np.eye(8), 1, axis=0)
+    with_it.get_layer("inhibition").set_weights([kernel])
+    image = keras.Input((28, 28, 1))
+    edges = keras.Sequential([image, *without.layers[:2]])
+    inhibited = keras.Sequential([image, *with_it.layers[:4]])
+    rising = Predictor(edges)(digits[0][:3])
+    np.testing.assert_allclose(
+        Predictor(inhibited)(digits[0][:3]),
+        np.maximum(rising - 0.5 * np.roll(rising, -1, axis=-1), 0),
+        atol=1e-5,
+    )
+
+
+def test_weights_with_inhibition_do_not_fit_a_network_without(tmp_path):
+    edge_classifier(weights=None).save(tmp_path / "inhibited.keras")
+    with pytest.raises(UsageError, match=r"the file has \[\(8, 8\), \(392, 10\)"):
+        edge_classifier(weights=tmp_path / "inhibited.keras", inhibition=False)
+
+
 @pytest.mark.parametrize(
     "damage",
     [

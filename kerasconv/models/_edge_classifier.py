@@ -22,14 +22,16 @@ def edge_classifier(
     operator: str = "sobel",
     orientations: int = 8,
     pooling: str = "l2",
+    inhibition: bool = True,
     dropout: float = 0.0,
     name: str = "edge_classifier",
 ) -> "keras.Sequential":
-    """Edges in eight fixed directions and a linear classifier, 3,930 parameters.
+    """Edges in eight fixed directions and a linear classifier, 3,994 parameters.
 
     | layer | output shape | parameters |
     |---|---|---|
     | FixedConv, ReLU: the derivative in each of 8 directions | (28, 28, 8) | 0 |
+    | Dense over the directions, ReLU: how they inhibit each other | (28, 28, 8) | 8·8 |
     | Activation, softsign: x / (1 + x) | (28, 28, 8) | 0 |
     | L2Pool 4x4, strides 1, the mean | (28, 28, 8) | 0 |
     | L2Pool 5x5, strides 4 | (7, 7, 8) | 0 |
@@ -40,8 +42,12 @@ def edge_classifier(
     that rise that way: a stroke's two sides fall into different maps. Softsign keeps
     strong edges from drowning faint ones. One L2Pool after the other is one whose
     window, 8x8 here, fades towards its rim: an edge that crosses from one cell to the
-    next leaves the one as it enters the other. Only the Dense layer is trained, so this
-    is what hand-made features can do.
+    next leaves the one as it enters the other.
+
+    An edge between two directions answers in both, and in a cosine's width of others.
+    `inhibition` lets training say how much each direction takes from the rest, the same
+    64 numbers at every pixel; without it only the last layer is trained, and this is
+    what features can do that are made by hand to the end.
 
     Args:
         weights: The name of trained weights ("mnist", or for colour photographs of
@@ -52,6 +58,8 @@ def edge_classifier(
         operator: "sobel" or "prewitt".
         orientations: How many directions, evenly round the circle.
         pooling: "l2", or "weighted" for Gaussian weights.
+        inhibition: Whether directions inhibit each other, by trained weights that
+            begin as none.
         dropout: Share of activations that training drops before the last layer.
         name: The name of the model.
 
@@ -66,11 +74,13 @@ def edge_classifier(
 
     Example:
         >>> edge_classifier(weights=None).count_params()
-        3930
+        3994
 
     Reference:
         N. Dalal, B. Triggs, "Histograms of oriented gradients for human detection",
-        CVPR 2005, for orientations that are pooled over cells.
+        CVPR 2005, for orientations that are pooled over cells. D. J. Heeger,
+        "Normalization of cell responses in cat striate cortex", Visual Neuroscience
+        9, 1992, for directions that inhibit each other.
     """
     check_choice("operator", operator, tuple(OPERATORS))
     check_choice("pooling", pooling, ("weighted", "l2"))
@@ -89,11 +99,19 @@ def edge_classifier(
             L2Pool(5, 4, "same", name="l2_pool_cells", **last),
         ],
     }
+    maps = orientations * input_shape[-1]
+    inhibited = [
+        keras.layers.Dense(
+            maps, use_bias=False, kernel_initializer="identity", name="inhibition"
+        ),
+        keras.layers.ReLU(name="left"),
+    ]
     model = keras.Sequential(
         [
             keras.Input(shape=input_shape),
             FixedConv(np.round(directed, 12), name="edges", **last),
             keras.layers.ReLU(name="rising"),
+            *(inhibited if inhibition else []),
             keras.layers.Activation("softsign", name="strength"),
             *pools[pooling](),
             keras.layers.Flatten(name="flatten", **last),

@@ -28,10 +28,12 @@ _ABOUT = {
         f"Meant for learning, teaching and comparing. {_DIGITS}",
     ),
     "edge_classifier": (
-        "Fixed edges in eight directions (no parameters), their strength pooled, and "
-        "one trained Dense layer: what hand-made features can do. The weights "
-        "`cats_vs_dogs` are the same on colour photographs of 32x32 pixels, the "
-        "baseline of `cats_dogs_cnn`.",
+        "Fixed edges in eight directions (no parameters), trained weights by which the "
+        "directions inhibit each other (64), the strength of what is left pooled, and "
+        "one trained Dense layer: what nearly hand-made features can do. The weights "
+        "`cats_vs_dogs` are the same without inhibition, so with features made by hand "
+        "to the end, on colour photographs of 32x32 pixels: the baseline of "
+        "`cats_dogs_cnn`.",
         f"Meant for comparing features that are made with features that are learned. "
         f"{_DIGITS}",
     ),
@@ -263,6 +265,7 @@ def _sections(card: Card) -> list[str]:
     data, recipe, test = facts["data"], facts["recipe"], facts["test"]
     low, high = test["interval"]
     validation = facts["validation"]
+    cores = "1 core" if recipe["cores"] == 1 else f"{recipe['cores']} cores"
     rows = {
         "parameters": f"{facts['parameters']['total']:,} "
         f"({facts['parameters']['trainable']:,} trainable)",
@@ -276,8 +279,7 @@ def _sections(card: Card) -> list[str]:
         "split": data["split"],
         "recipe": _recipe(recipe),
         "trained with": f"Keras {recipe['keras']} on {recipe['backend']}, seed "
-        f"{recipe['seed']}, {recipe['seconds_per_epoch']:g} s an epoch on "
-        f"{recipe['cores']} cores",
+        f"{recipe['seed']}, {recipe['seconds_per_epoch']:g} s an epoch on {cores}",
         "images a second there": f"{facts['images_per_second']:,}",
         "date": facts["date"].isoformat(),
         "licence of the weights": facts["licence"],
@@ -300,8 +302,9 @@ def _sections(card: Card) -> list[str]:
         *_robustness(facts),
         "Largest difference of probabilities from any other backend:",
         _table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
-        "Made by (the seed decides everything; another backend or processor adds its "
-        "sums in another order and ends elsewhere):",
+        f"Made by (on {cores}; the seed decides everything, but another backend, "
+        "processor or number of cores adds its sums in another order and ends "
+        "elsewhere):",
         "```sh\n"
         f"kerasconv train {recipe['name']} --seed {recipe['seed']} --backend "
         f"{recipe['backend']} --data-dir DIR --out models\n```",
