@@ -190,6 +190,21 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(digits, tmp_pat
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
+@trains
+def test_every_epoch_has_an_order_of_its_own(digits, monkeypatch):
+    """Also where Keras does not tell the batches that an epoch has ended."""
+    fed, given, epochs = _feeding.fed, [], []
+    monkeypatch.setattr(_feeding, "fed", lambda b: given.append(b) or fed(b))
+    images = np.rint(digits[0] * 255).astype(np.uint8)
+    training.fit(
+        EVERYTHING,
+        images,
+        digits[1],
+        progress=lambda *_: epochs.append(given[0].epoch),
+    )
+    assert sorted(set(epochs)) == [0, 1, 2]
+
+
 @pytest.mark.once
 @pytest.mark.skipif(
     "torch" not in backends.installed() or not hasattr(os, "fork"),
