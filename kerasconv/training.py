@@ -493,7 +493,8 @@ class _Keeper(keras.callbacks.Callback):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         self.history, self.seconds = facts["history"], facts["seconds"]
-        self.cores = facts["cores"]
+        # Older checkpoints do not say it.
+        self.cores = facts.get("cores", self.cores)
         return facts["epochs"]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
