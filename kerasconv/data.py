@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.errors import KerasconvError, UsageError, one_line
 
 __all__ = ["DATASETS", "Dataset", "digest", "load"]
 
@@ -295,10 +295,9 @@ def _prepare(dataset: Dataset, builder: Any, root: Path, **options: Any) -> None
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare(**options)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise KerasconvError(
-            f"{dataset.name} could not be fetched into {root} ({reason}); check the "
-            "network, or name the folder of a copy with --data-dir"
+            f"{dataset.name} could not be fetched into {root} ({one_line(error)}); "
+            "check the network, or name the folder of a copy with --data-dir"
         ) from error
 
 

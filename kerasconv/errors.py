@@ -4,16 +4,37 @@ The command line prints the message and ends with the class's `exit_status`; a
 program catches `KerasconvError` (or `ValueError` for a `UsageError`).
 """
 
+import re
 
-def one_line(error: BaseException, hide: str = "") -> str:
-    """What an exception of a library says, on one line of moderate length.
+__all__ = ["KerasconvError", "UsageError", "one_line"]
+
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+
+def one_line(said: object, hide: str = "", length: int = 200) -> str:
+    r"""What an exception or a file says, on one line that a terminal can show.
+
+    White space becomes single spaces, terminal colours are dropped, and other
+    control characters become "?": the text may come from a file of unknown origin.
 
     Args:
-        error: The exception.
-        hide: What to leave out of it: a folder that the reader never sees.
+        said: The exception, or any text. Of an exception without a message the
+            name of its class is given.
+        hide: What to leave out: a folder that the reader never sees.
+        length: The most characters returned.
+
+    Example:
+        >>> one_line(ValueError("a\\n  b"))
+        'a b'
+        >>> one_line(KeyboardInterrupt())
+        'KeyboardInterrupt'
     """
-    text = str(error).replace(hide, "") if hide else str(error)
-    return " ".join(text.split())[:200] or type(error).__name__
+    text = str(said)[: 10 * length]
+    if hide:
+        text = text.replace(hide, "")
+    words = " ".join(_COLOUR.sub("", text).split())[:length]
+    line = "".join(c if c.isprintable() else "?" for c in words)
+    return line or (type(said).__name__ if isinstance(said, BaseException) else "")
 
 
 class KerasconvError(Exception):

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.errors import KerasconvError, UsageError, one_line
 
 __all__ = [
     "MAX_PHOTO_PIXELS",
@@ -155,8 +155,7 @@ def _read(
             f"its pixels are far over the limit of {max_pixels:,}: crop or shrink it"
         )
     except Exception as error:  # a damaged file: Pillow's decoders raise many types
-        detail = " ".join(str(error).split()) or type(error).__name__
-        reason = f"damaged or cut short ({detail}): save or copy it again"
+        reason = f"damaged or cut short ({one_line(error)}): save or copy it again"
     raise KerasconvError(f"cannot read {name}: {reason}")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasconv import __version__, backends
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.errors import KerasconvError, UsageError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # The exit status of a program that Ctrl-C ended, by the shells' convention.
 _INTERRUPTED = 130
+
+# Characters that a message may have: our own name a file, the rule and the remedy.
+_LONGEST = 2000
 
 app = typer.Typer(
     name="kerasconv",
@@ -57,12 +60,12 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"kerasconv: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"kerasconv: error: {one_line(message, length=_LONGEST)}", file=sys.stderr)
     return status
 
 
 def remark(message: str) -> None:
-    print(f"kerasconv: {' '.join(message.split())}", file=sys.stderr)
+    print(f"kerasconv: {one_line(message, length=_LONGEST)}", file=sys.stderr)
 
 
 def _version(wanted: bool) -> None:
