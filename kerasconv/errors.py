@@ -24,7 +24,7 @@ def one_line(said: object, hide: str = "", length: int = 200) -> str:
         length: The most characters returned.
 
     Example:
-        >>> one_line(ValueError("a\\n  b"))
+        >>> one_line(ValueError("a\n  b"))
         'a b'
         >>> one_line(KeyboardInterrupt())
         'KeyboardInterrupt'
