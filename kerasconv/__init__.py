@@ -17,12 +17,11 @@ _SUBMODULES = (
     "digits",
     "errors",
     "export",
-    "images",
     "kernels",
     "layers",
     "models",
     "ops",
-    "photos",
+    "pictures",
     "plotting",
     "predict",
     "testing",
@@ -30,11 +29,14 @@ _SUBMODULES = (
     "tutorials",
 )
 
+# The former names of `pictures`.
+_ALIASES = ("images", "photos")
+
 __all__ = ["__version__", *_SUBMODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
+    if name in (*_SUBMODULES, *_ALIASES):
         return importlib.import_module(f"kerasconv.{name}")
     raise AttributeError(f"module 'kerasconv' has no attribute {name!r}")
 

@@ -35,7 +35,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
         >>> images.shape, labels[:6].tolist()
         ((64, 28, 28, 1), [0, 0, 0, 0, 0, 0])
     """
-    from kerasconv.images import to_unit
+    from kerasconv._pixels import to_unit
 
     with (
         resources.files("kerasconv").joinpath(_FILE).open("rb") as file,

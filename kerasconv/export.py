@@ -300,7 +300,7 @@ def _facts(model: str | os.PathLike) -> dict[str, Any]:
     return {
         "model": card.name,
         "class_names": dataset.classes,
-        # As kerasconv.images.to_unit makes them, for training and prediction.
+        # As kerasconv.pictures.to_unit makes them, for training and prediction.
         "input_range": (0.0, 1.0),
     }
 

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 __all__ = [
+    "OPERATORS",
     "binomial",
     "box",
     "gaussian",
@@ -109,6 +110,10 @@ def laplacian(rank=2):
         _outer([second if a == axis else identity for a in range(rank)])
         for axis in range(rank)
     )
+
+
+OPERATORS = {"sobel": sobel, "prewitt": prewitt}
+"""The gradient operators by name: each makes one kernel for each axis."""
 
 
 def box(size):

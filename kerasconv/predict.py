@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasconv._keras import keras
-from kerasconv.images import to_unit
+from kerasconv._pixels import to_unit
 
 __all__ = ["Predictor", "feature_maps"]
 

@@ -32,8 +32,8 @@ from kerasconv import (
     parity,
 )
 from kerasconv._keras import keras
+from kerasconv._pixels import to_unit
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.images import to_unit
 from kerasconv.models import _archive, _card, _readme
 from kerasconv.predict import Predictor
 from kerasconv.recipes import RECIPES, Recipe, find_recipe

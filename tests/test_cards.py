@@ -18,8 +18,8 @@ from kerasconv import (
 )
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
-from kerasconv.images import to_unit
 from kerasconv.models import _card, _readme, cards, find_card, load_model
+from kerasconv.pictures import to_unit
 from kerasconv.predict import Predictor
 
 ALL = sorted(cards())

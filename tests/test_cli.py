@@ -188,7 +188,7 @@ class TestPredictFiles:
     def test_thousands_of_files_stream_a_batch_at_a_time(self, scans, monkeypatch):
         read = []
         monkeypatch.setattr(
-            "kerasconv.images.read_image",
+            "kerasconv.pictures.read_image",
             lambda path: read.append(path) or np.ones((9, 9)),
         )
         many = [str(scans / "0-0.png")] * 4000

@@ -11,8 +11,8 @@ import pytest
 from scipy import ndimage
 
 from kerasconv._keras import keras
-from kerasconv.images import to_unit
 from kerasconv.models import mnist_cnn
+from kerasconv.pictures import to_unit
 from kerasconv.predict import Predictor, feature_maps
 
 

@@ -35,9 +35,8 @@ from scipy import ndimage
 
 from kerasconv import kernels, plotting
 from kerasconv.digits import load_digits
-from kerasconv.images import read_photo
 from kerasconv.layers import FixedConv, PrewittConv, SobelConv
-from kerasconv.photos import example_photo
+from kerasconv.pictures import example_photo, read_photo
 
 # %% [markdown]
 # ## A kernel made of two vectors

@@ -33,11 +33,10 @@ print("Keras computes this page with", backends.activate())
 import keras
 import numpy as np
 
-from kerasconv import photos
 from kerasconv.digits import load_digits
-from kerasconv.images import read_photo
 from kerasconv.layers import SobelConv
 from kerasconv.models import mnist_cnn
+from kerasconv.pictures import example_photo, read_photo
 from kerasconv.plotting import (
     plot_digits,
     plot_feature_maps,
@@ -268,7 +267,7 @@ show(
 # convolution for colour photographs is larger, and it matters which channel is which.
 
 # %%
-photo = read_photo(photos.example_photo())  # a cat, in colour, in [0, 1]
+photo = read_photo(example_photo())  # a cat, in colour, in [0, 1]
 colour = keras.layers.Conv2D(32, 3)
 as_is = to_numpy(colour(photo[None]))
 swapped = to_numpy(colour(photo[None, ..., ::-1]))

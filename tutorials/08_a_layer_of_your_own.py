@@ -35,9 +35,8 @@ import numpy as np
 from scipy import ndimage
 
 from kerasconv import plotting, tutorials
-from kerasconv.images import read_photo
 from kerasconv.layers import L2Pool, SobelConv, WeightedPool, Window, WindowLayer
-from kerasconv.photos import example_photo
+from kerasconv.pictures import example_photo, read_photo
 from kerasconv.testing import ContractError, check_layer, list_checks
 
 # %% [markdown]

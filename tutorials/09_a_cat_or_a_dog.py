@@ -42,9 +42,8 @@ import random
 import keras
 import numpy as np
 
-from kerasconv import data, photos
+from kerasconv import data, pictures
 from kerasconv.errors import KerasconvError
-from kerasconv.images import read_photo
 from kerasconv.layers import L2Pool, SobelConv
 from kerasconv.metrics import wilson
 from kerasconv.models import list_models, load_model
@@ -64,11 +63,11 @@ random.seed(0)  # Keras draws the random start of its layers from here
 # few strokes on an empty ground, upright, in the middle. What is a cat?
 
 # %%
-photo = read_photo(photos.example_photo())
-edges = photos.edges(photo).max(axis=-1)
+photo = pictures.read_photo(pictures.example_photo())
+edges = pictures.edges(photo).max(axis=-1)
 square = photo[:, 75:375]  # 300 by 300, round the head
-small = photos.resized(square, (32, 32, 3))
-small_edges = photos.edges(small).max(axis=-1)
+small = pictures.resized(square, (32, 32, 3))
+small_edges = pictures.edges(small).max(axis=-1)
 
 figure = plot_images(
     {
@@ -120,7 +119,7 @@ if data_found:
     for label, name in enumerate(names):
         some = np.flatnonzero(test_y == label)[:4]
         shown |= {f"{name} {i}": test_x[i] for i in some}
-        shown |= {f"edges of {i}": photos.edges(test_x[i]).max(-1) for i in some}
+        shown |= {f"edges of {i}": pictures.edges(test_x[i]).max(-1) for i in some}
     figure = plot_images(shown, columns=4)
     show(
         figure,

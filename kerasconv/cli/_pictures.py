@@ -62,19 +62,19 @@ def edges(
       kerasconv edges photo.jpg --save edges.png
       kerasconv edges photo.jpg --operator prewitt --output x --save x.png
     """  # noqa: D301
-    from kerasconv import images, photos
+    from kerasconv import pictures
 
     if save is not None:
-        photos.check_suffix(save)
-    photo = images.read_photo(existing(image) or photos.example_photo())
+        pictures.check_suffix(save)
+    photo = pictures.read_photo(existing(image) or pictures.example_photo())
     start(backend)
     try:
-        found = photos.edges(photo, operator, output, border)
+        found = pictures.edges(photo, operator, output, border)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    pixels = photos.to_pixels(found, output)
+    pixels = pictures.to_pixels(found, output)
     if save is not None:
-        photos.write_photo(save, pixels)
+        pictures.write_photo(save, pixels)
         print(f"{save}: {pixels.shape[1]}x{pixels.shape[0]} pixels")
         return
     from kerasconv import terminal
@@ -220,16 +220,16 @@ def _layer_kernels(
 
 def _picture_for(model: Any, path: Path | None) -> "np.ndarray":
     """An image brought to what a network takes: a digit, or a photograph resized."""
-    from kerasconv import images, photos
+    from kerasconv import pictures
     from kerasconv.digits import load_digits
 
     shape = tuple(model.inputs[0].shape[1:])
-    if path is None and shape == (images.FIELD, images.FIELD, 1):
+    if path is None and shape == (pictures.FIELD, pictures.FIELD, 1):
         return load_digits()[0][0]
     if path is None:
         raise UsageError(f"name an image: the model takes {shape}, not a digit")
-    if shape == (images.FIELD, images.FIELD, 1):
-        return images.prepare_digit(images.read_image(path))[..., None]
+    if shape == (pictures.FIELD, pictures.FIELD, 1):
+        return pictures.prepare_digit(pictures.read_image(path))[..., None]
     if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
         raise UsageError(f"the model takes {shape}, which is no image of known size")
-    return photos.resized(images.read_photo(path), shape)
+    return pictures.resized(pictures.read_photo(path), shape)

@@ -106,12 +106,12 @@ class _Images:
     """The images to read: the user's files, prepared one by one, or the package's."""
 
     def __init__(self, paths: list[str] | None) -> None:
-        from kerasconv import images
+        from kerasconv.pictures import find_images
 
         self.labels: np.ndarray | None = None
         self.unread = 0
         if paths:
-            self._files = images.find_images(paths)
+            self._files = find_images(paths)
         else:
             from kerasconv.digits import load_digits
 
@@ -125,7 +125,7 @@ class _Images:
             yield f"bundled digit {i}", image[..., 0], int(label)
 
     def _read(self) -> Iterator[tuple[str, "np.ndarray", int | None]]:
-        from kerasconv.images import BlankImageWarning, prepare_digit, read_image
+        from kerasconv.pictures import BlankImageWarning, prepare_digit, read_image
 
         for path in self._files:
             try:
@@ -143,8 +143,8 @@ class _Images:
 
 
 def _reader(model: str, batch_size: int, trust: bool) -> Any:
-    from kerasconv.images import FIELD
     from kerasconv.models import load_model
+    from kerasconv.pictures import FIELD
     from kerasconv.predict import Predictor
 
     network = load_model(model, trust=trust)

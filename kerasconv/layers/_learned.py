@@ -111,7 +111,7 @@ class LearnedConv(_KerasConv):
             )
         check_choice("data_format", data_format, (None, *DATA_FORMATS))
         start = kernel_initializer
-        if _is_array(start) or start in ("prewitt", "sobel"):
+        if _is_array(start) or start in tuple(classical.OPERATORS):
             start = "zeros"  # `build` makes the array of the weights' shape
         # The rank is not known yet: `build` settles what depends on it.
         super().__init__(

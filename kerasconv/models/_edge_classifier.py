@@ -11,8 +11,6 @@ from kerasconv.layers import FixedConv, L2Pool, WeightedPool
 from kerasconv.layers._window import check_choice
 from kerasconv.models._card import load_weights
 
-OPERATORS = {"sobel": kernels.sobel, "prewitt": kernels.prewitt}
-
 
 def edge_classifier(
     *,
@@ -82,10 +80,10 @@ def edge_classifier(
         "Normalization of cell responses in cat striate cortex", Visual Neuroscience
         9, 1992, for directions that inhibit each other.
     """
-    check_choice("operator", operator, tuple(OPERATORS))
+    check_choice("operator", operator, tuple(kernels.OPERATORS))
     check_choice("pooling", pooling, ("weighted", "l2"))
     angles = 2 * math.pi * np.arange(orientations) / orientations
-    along_y, along_x = OPERATORS[operator](normalize=None)
+    along_y, along_x = kernels.OPERATORS[operator](normalize=None)
     directed = [math.cos(a) * along_x + math.sin(a) * along_y for a in angles]
     last = {"data_format": "channels_last"}
     pools = {

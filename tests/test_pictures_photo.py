@@ -5,21 +5,26 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from kerasconv import images, photos
+import kerasconv
+from kerasconv import pictures
 from kerasconv.errors import KerasconvError, UsageError
 
 
 @pytest.fixture(scope="module")
 def cat():
-    return images.read_photo(photos.example_photo())
+    return pictures.read_photo(pictures.example_photo())
 
 
-@pytest.mark.parametrize("operator", ["sobel", "prewitt"])
 @pytest.mark.parametrize(
-    ("border", "scipys"),
-    [("symmetric", "reflect"), ("reflect", "mirror"), ("edge", "nearest"),
-     ("wrap", "wrap"), ("constant", "constant")],
-)  # fmt: skip
+    ("operator", "border", "scipys"),
+    [
+        ("sobel", "symmetric", "reflect"),
+        ("sobel", "reflect", "mirror"),
+        ("sobel", "edge", "nearest"),
+        ("prewitt", "wrap", "wrap"),
+        ("prewitt", "constant", "constant"),
+    ],
+)
 def test_edges_are_scipys_a_channel_at_a_time(cat, operator, border, scipys):
     part = cat[:40, :50]
     filters = getattr(ndimage, operator)
@@ -37,7 +42,7 @@ def test_edges_are_scipys_a_channel_at_a_time(cat, operator, border, scipys):
     )
     truths = {"y": dy, "x": dx, "magnitude": np.hypot(dy, dx)}
     for output, truth in truths.items():
-        found = photos.edges(part, operator, output, border)
+        found = pictures.edges(part, operator, output, border)
         assert found.shape == part.shape
         np.testing.assert_allclose(found, truth, atol=1e-6)
 
@@ -63,7 +68,7 @@ class TestReading:
             image = image.convert(mode)
         path = tmp_path / ("x.tiff" if mode == "CMYK" else "x.png")
         image.save(path)
-        photo = images.read_photo(path)
+        photo = pictures.read_photo(path)
         assert photo.shape == (5, 6, channels)
         assert photo.dtype == np.float32
         assert photo.min() >= 0
@@ -78,59 +83,68 @@ class TestReading:
         exif = Image.Exif()
         exif[0x0112] = 6  # to be turned clockwise by a quarter
         Image.new("RGB", (8, 4)).save(tmp_path / "x.jpg", exif=exif)
-        assert images.read_photo(tmp_path / "x.jpg").shape == (8, 4, 3)
+        assert pictures.read_photo(tmp_path / "x.jpg").shape == (8, 4, 3)
 
     def test_what_is_no_picture_is_named(self, tmp_path):
         (tmp_path / "text.png").write_text("no picture")
         with pytest.raises(KerasconvError, match=r"text\.png"):
-            images.read_photo(tmp_path / "text.png")
+            pictures.read_photo(tmp_path / "text.png")
 
     def test_a_photograph_may_be_larger_than_a_digit(self, tmp_path):
         Image.new("L", (4000, 3000)).save(tmp_path / "x.png")
-        assert images.read_photo(tmp_path / "x.png").shape == (3000, 4000, 1)
+        assert pictures.read_photo(tmp_path / "x.png").shape == (3000, 4000, 1)
         with pytest.raises(KerasconvError, match="10,000,000"):
-            images.read_image(tmp_path / "x.png")
+            pictures.read_image(tmp_path / "x.png")
 
 
 @pytest.mark.once
 class TestPixels:
     def test_zero_is_black_as_magnitude_and_grey_as_derivative(self):
         zeros = np.zeros((2, 2, 1))
-        assert photos.to_pixels(zeros).max() == 0
-        assert (photos.to_pixels(zeros, "x") == 128).all()
+        assert pictures.to_pixels(zeros).max() == 0
+        assert (pictures.to_pixels(zeros, "x") == 128).all()
 
     def test_the_strongest_is_white_and_signs_go_both_ways(self):
         values = np.array([[[-2.0]], [[0.0]], [[1.0]], [[2.0]]])
-        assert photos.to_pixels(values, "x").ravel().tolist() == [1, 128, 192, 255]
-        assert photos.to_pixels(abs(values)).ravel().tolist() == [255, 0, 128, 255]
+        assert pictures.to_pixels(values, "x").ravel().tolist() == [1, 128, 192, 255]
+        assert pictures.to_pixels(abs(values)).ravel().tolist() == [255, 0, 128, 255]
 
     @pytest.mark.parametrize("channels", [1, 3])
     def test_written_pictures_read_back_the_same(self, tmp_path, channels):
         pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
-        photos.write_photo(tmp_path / "x.png", pixels)
-        again = images.read_photo(tmp_path / "x.png")
+        pictures.write_photo(tmp_path / "x.png", pixels)
+        again = pictures.read_photo(tmp_path / "x.png")
         np.testing.assert_array_equal(np.rint(255 * again), pixels)
 
     def test_an_unknown_ending_is_refused(self, tmp_path):
         with pytest.raises(UsageError, match=r"x\.docx"):
-            photos.write_photo(tmp_path / "x.docx", np.zeros((2, 2, 1), np.uint8))
+            pictures.write_photo(tmp_path / "x.docx", np.zeros((2, 2, 1), np.uint8))
 
     def test_resizing_gives_the_shape_asked_for(self, cat):
-        assert photos.resized(cat, (32, 32, 3)).shape == (32, 32, 3)
-        grey = photos.resized(cat, (20, 30, 1))
+        assert pictures.resized(cat, (32, 32, 3)).shape == (32, 32, 3)
+        grey = pictures.resized(cat, (20, 30, 1))
         assert grey.shape == (20, 30, 1)
         assert abs(grey.mean() - (cat @ [0.299, 0.587, 0.114]).mean()) < 0.01
-        grey_in = photos.resized(cat[..., :1], (8, 8, 3))
+        grey_in = pictures.resized(cat[..., :1], (8, 8, 3))
         np.testing.assert_array_equal(grey_in[..., 0], grey_in[..., 2])
 
 
 @pytest.mark.once
 def test_unknown_names_are_refused_with_the_known(cat):
     with pytest.raises(UsageError, match="sobel, prewitt"):
-        photos.edges(cat, operator="canny")
+        pictures.edges(cat, operator="canny")
     with pytest.raises(UsageError, match="magnitude, x, y"):
-        photos.edges(cat, output="z")
+        pictures.edges(cat, output="z")
     with pytest.raises(ValueError, match="symmetric"):
-        photos.edges(cat, border_mode="mirror")
+        pictures.edges(cat, border_mode="mirror")
     with pytest.raises(ValueError, match=r"\(height, width, channels\)"):
-        photos.edges(cat[..., 0])
+        pictures.edges(cat[..., 0])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("former", ["images", "photos"])
+def test_the_former_names_of_the_module_give_the_same_things(former):
+    alias = getattr(kerasconv, former)
+    assert alias.__name__ == f"kerasconv.{former}"
+    for name in pictures.__all__:
+        assert getattr(alias, name) is getattr(pictures, name)

@@ -1,0 +1,46 @@
+"""Pictures: any file becomes what a network takes, and edges become a picture.
+
+`find_images` finds the files, `read_image` makes grey levels of one of them, and
+`prepare_digit` makes an MNIST digit of these. `read_photo` keeps the colours, and
+`edges` finds the edges of what it read. Only `edges` needs a backend.
+"""
+
+from kerasconv._pixels import to_unit
+from kerasconv.pictures.digit import FIELD, BlankImageWarning, prepare_digit
+from kerasconv.pictures.find import find_images
+from kerasconv.pictures.photo import (
+    OPERATORS,
+    OUTPUTS,
+    check_suffix,
+    edges,
+    example_photo,
+    resized,
+    to_pixels,
+    write_photo,
+)
+from kerasconv.pictures.read import (
+    MAX_PHOTO_PIXELS,
+    MAX_PIXELS,
+    read_image,
+    read_photo,
+)
+
+__all__ = [
+    "FIELD",
+    "MAX_PHOTO_PIXELS",
+    "MAX_PIXELS",
+    "OPERATORS",
+    "OUTPUTS",
+    "BlankImageWarning",
+    "check_suffix",
+    "edges",
+    "example_photo",
+    "find_images",
+    "prepare_digit",
+    "read_image",
+    "read_photo",
+    "resized",
+    "to_pixels",
+    "to_unit",
+    "write_photo",
+]

@@ -1,0 +1,107 @@
+"""Paths, folders and patterns become the picture files that they stand for."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from kerasconv.errors import KerasconvError, UsageError
+
+# Formats that Pillow lists but cannot decode by itself; PostScript is a program.
+NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+
+
+def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
+    """Finds the picture files that files, folders and glob patterns stand for.
+
+    A file stands for itself, whatever its extension. A folder stands for every file
+    below it with the extension of a format that Pillow decodes (in either case),
+    without hidden files and folders and without following links to folders. A
+    pattern (Python's `glob`: `*`, `?`, `[...]`, and `**` for any folders) stands for
+    the files that match. A leading `~` is the home folder. The order is the one given,
+    and sorted by name within a folder or pattern; a file that is named twice is given
+    twice, so that no record of the files must be kept.
+
+    Args:
+        paths: files, folders and patterns.
+
+    Returns:
+        An iterator over the files' paths.
+
+    Raises:
+        UsageError: a path does not exist (raised before the first file is given), or
+            a folder or pattern stands for no file (raised when its turn comes).
+
+    Example:
+        >>> for path in find_images(["one.png", "scans/", "~/digits/**/*.jpg"]):
+        ...     digit = prepare_digit(read_image(path))
+    """
+    expanded = [os.path.expanduser(os.fspath(path)) for path in paths]
+    for path in expanded:
+        if not os.path.exists(path) and not glob.has_magic(path):
+            raise UsageError(why_no_file(path))
+    return _found(expanded)
+
+
+def _found(paths: list[str]) -> Iterator[Path]:
+    for path in paths:
+        if os.path.isdir(path):
+            extensions = _extensions()
+            files = (
+                file
+                for file in _walk(path)
+                if os.path.splitext(file)[1].lower() in extensions
+            )
+            nothing = f"no picture in the folder {path!r}: name the files instead"
+        elif os.path.exists(path):
+            files, nothing = iter([path]), ""
+        else:
+            matches = sorted(glob.iglob(path, recursive=True))
+            files = filter(os.path.isfile, matches)
+            nothing = f"no file matches {path!r}: check the pattern"
+        first = next(files, None)
+        if first is None:
+            raise UsageError(nothing)
+        yield Path(first)
+        yield from map(Path, files)
+
+
+def _extensions() -> set[str]:
+    return {
+        extension
+        for extension, format in Image.registered_extensions().items()
+        if format in Image.OPEN and format not in NOT_PICTURES
+    }
+
+
+def _listing(folder: str) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder or ".") as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise KerasconvError(
+            f"cannot list the folder {folder!r}: {error.strerror}"
+        ) from None
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for entry in _listing(folder):
+        if entry.name.startswith("."):
+            continue
+        path = os.path.join(folder, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(path)
+        elif entry.is_file():
+            yield path
+
+
+def why_no_file(path: str | os.PathLike) -> str:
+    """Why nothing can be read at a path that is not a regular file."""
+    name = repr(os.fspath(path))
+    if os.path.isdir(path):
+        return f"{name} is a folder, not a picture: name a file in it"
+    if os.path.exists(path):
+        return f"{name} is not a regular file: save the picture to a file first"
+    return f"no such file or folder: {name}; check the path"

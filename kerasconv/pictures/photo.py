@@ -1,0 +1,146 @@
+"""Photographs: their edges found by this package's operators, resized, written."""
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kerasconv import files
+from kerasconv.errors import UsageError
+from kerasconv.kernels import OPERATORS
+
+# What `output` means as an axis of (height, width): x runs along the rows.
+OUTPUTS = {"magnitude": None, "x": 1, "y": 0}
+
+
+def example_photo() -> Path:
+    """The photograph in the package: a cat, 451x300 pixels, in colour."""
+    return Path(str(resources.files("kerasconv").joinpath("_cat.jpg")))
+
+
+def edges(
+    photo: np.ndarray,
+    operator: str = "sobel",
+    output: str = "magnitude",
+    border_mode: str = "symmetric",
+) -> np.ndarray:
+    """Derivatives of a picture, a channel at a time, of the picture's own size.
+
+    Args:
+        photo: Floats of shape (height, width, channels).
+        operator: "sobel" or "prewitt".
+        output: "magnitude", sqrt(dy² + dx²); "x", the derivative along x, which marks
+            vertical edges; or "y", which marks horizontal ones.
+        border_mode: What lies outside, by the names of `numpy.pad`: "symmetric",
+            "reflect", "edge", "wrap" or "constant".
+
+    Returns:
+        float32 array of the shape of `photo`. A ramp of slope one gives one
+        (`normalize="unit"`), so that operators compare.
+
+    Raises:
+        UsageError: an unknown operator or output.
+        ValueError: an unknown border mode, or a picture of another shape.
+
+    Example:
+        >>> from kerasconv.pictures import read_photo
+        >>> edges(read_photo(example_photo())).shape
+        (300, 451, 3)
+    """
+    # Reading and writing photographs needs no backend.
+    from kerasconv import ops
+    from kerasconv._keras import keras
+
+    for name, value, known in (
+        ("operator", operator, OPERATORS),
+        ("output", output, OUTPUTS),
+    ):
+        if value not in known:
+            raise UsageError(
+                f"`{name}` must be one of {', '.join(known)}. Received: {value!r}"
+            )
+    if np.ndim(photo) != 3:
+        raise ValueError(
+            "`photo` must be of shape (height, width, channels). Received: shape "
+            f"{np.shape(photo)}"
+        )
+    result = getattr(ops, operator)(
+        keras.ops.convert_to_tensor(np.asarray(photo, np.float32)[None]),
+        axis=OUTPUTS[output],
+        output="magnitude" if output == "magnitude" else "components",
+        normalize="unit",
+        border_mode=border_mode,
+        data_format="channels_last",
+    )
+    return np.asarray(keras.ops.convert_to_numpy(result)[0], np.float32)
+
+
+def to_pixels(values: np.ndarray, output: str = "magnitude") -> np.ndarray:
+    """Edges as levels 0..255: the strongest is white.
+
+    Args:
+        values: What `edges` returned.
+        output: As for `edges`. A magnitude of 0 is black; a derivative of 0 is the
+            grey 128, rising values are lighter, falling ones darker.
+
+    Returns:
+        uint8 array of the same shape.
+    """
+    largest = float(np.abs(values).max(initial=0)) or 1.0
+    if output == "magnitude":
+        return np.rint(255 * values / largest).astype(np.uint8)
+    return np.rint(128 + 127 * values / largest).astype(np.uint8)
+
+
+def resized(photo: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """A photograph brought to what a network takes: its height, width and channels.
+
+    Args:
+        photo: Floats in [0, 1] of shape (height, width, 1 or 3).
+        shape: The shape wanted; one channel is the luma of three (ITU-R BT.601).
+
+    Returns:
+        float32 array of that shape.
+    """
+    height, width, channels = shape
+    if channels == 1 and photo.shape[-1] == 3:
+        photo = photo @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    photo = np.broadcast_to(photo, (*photo.shape[:2], channels))
+    layers = [
+        Image.fromarray(np.ascontiguousarray(photo[..., c], np.float32)).resize(
+            (width, height), Image.Resampling.BILINEAR
+        )
+        for c in range(channels)
+    ]
+    return np.stack([np.asarray(layer) for layer in layers], axis=-1)
+
+
+def check_suffix(path: str | os.PathLike) -> None:
+    """Refuse a file name whose ending is no picture format that Pillow writes.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    suffix = Path(path).suffix.lower()
+    if Image.registered_extensions().get(suffix) not in Image.SAVE:
+        raise UsageError(
+            f"cannot tell the picture format of {str(path)!r}: end it in .png or .jpg"
+        )
+
+
+def write_photo(path: str | os.PathLike, pixels: np.ndarray) -> None:
+    """Write a picture file, whole or not at all.
+
+    Args:
+        path: Its ending says the format.
+        pixels: uint8 array of shape (height, width, 1 or 3).
+
+    Raises:
+        UsageError: no picture format has this ending.
+        KerasconvError: the place cannot be written.
+    """
+    check_suffix(path)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    files.write_with(path, image.save)

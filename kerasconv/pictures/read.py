@@ -1,0 +1,180 @@
+"""Any picture file, read as pixels in [0, 1]: in grey levels or in colours."""
+
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from kerasconv._pixels import to_unit, unit_range
+from kerasconv.errors import KerasconvError, one_line
+from kerasconv.pictures.find import NOT_PICTURES, why_no_file
+
+MAX_PIXELS = 10_000_000
+"""Pixels that a picture of one digit may have."""
+
+MAX_PHOTO_PIXELS = 80_000_000
+"""Pixels that a photograph may have; Pillow itself warns at 89 million."""
+
+_one_at_a_time = threading.Lock()  # warnings.catch_warnings is global before 3.14
+
+
+def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Reads a picture as grey levels: 0 is black, 1 is white.
+
+    Of a file with several frames the first is read. The EXIF orientation is applied.
+    Colour becomes luma, `0.299 R + 0.587 G + 0.114 B` (ITU-R BT.601, Pillow's `L`).
+    Transparency becomes paper: ink of one colour drawn on transparency gets the
+    paper it stands out from, white or black; a picture that has its own paper gets
+    more of it. Unsigned integers are divided by the largest value of their type,
+    signed ones (Pillow's mode I) by the least of 255 and 65,535 that none exceeds;
+    other integers and floats outside [0, 1] are scaled by their own range, NaN counts
+    as their median.
+
+    Args:
+        path: a file in any format and mode that Pillow decodes.
+        max_pixels: the most pixels accepted. Checked before anything is decoded.
+
+    Returns:
+        A float32 array of shape (height, width), values in [0, 1].
+
+    Raises:
+        KerasconvError: the file is missing, not a picture, damaged or too large.
+
+    Example:
+        >>> grey = read_image("seven.jpg")
+        >>> digit = prepare_digit(grey)
+        >>> digit.shape
+        (28, 28)
+    """
+    return _read(path, max_pixels, grey_levels)
+
+
+def read_photo(
+    path: str | os.PathLike, *, max_pixels: int = MAX_PHOTO_PIXELS
+) -> np.ndarray:
+    """Reads a picture in its own colours: 0 is dark, 1 is light.
+
+    As `read_image`, but colours stay, as sRGB's three channels; a transparent ground
+    becomes white.
+
+    Args:
+        path: a file in any format and mode that Pillow decodes.
+        max_pixels: the most pixels accepted. Checked before anything is decoded.
+
+    Returns:
+        A float32 array of shape (height, width, 3), or (height, width, 1) of a picture
+        in grey; values in [0, 1].
+
+    Raises:
+        KerasconvError: the file is missing, not a picture, damaged or too large.
+
+    Example:
+        >>> read_photo("cat.jpg").shape
+        (300, 451, 3)
+    """
+    return _read(path, max_pixels, _colours)
+
+
+def _read(
+    path: str | os.PathLike,
+    max_pixels: int,
+    convert: Callable[[Image.Image], np.ndarray],
+) -> np.ndarray:
+    """What `convert` makes of a picture file; any failure is one line."""
+    name = repr(os.fspath(path))  # a name may hold line breaks
+    try:
+        if not os.path.isfile(path):
+            raise KerasconvError(why_no_file(path))
+        if not os.path.getsize(path):
+            raise KerasconvError(f"{name} is empty (0 bytes): save or copy it again")
+        # Through a file of ours: from a path Pillow maps an uncompressed TIFF into
+        # memory, and garbles it where its orientation swaps the sides.
+        with open(path, "rb") as file, _open(file) as image:
+            if image.format in NOT_PICTURES:
+                raise KerasconvError(
+                    f"{name} is {image.format}, not pixels: convert it to PNG"
+                )
+            width, height = image.size
+            if width * height > max_pixels:
+                raise KerasconvError(
+                    f"{name} has {width} x {height} pixels, over the limit of "
+                    f"{max_pixels:,}: crop or shrink it"
+                )
+            return convert(image)
+    except KerasconvError:
+        raise
+    except PermissionError:
+        reason = "permission denied: make the file readable"
+    except UnidentifiedImageError:
+        reason = "not a picture in a format that Pillow reads: convert it to PNG"
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        reason = (
+            f"its pixels are far over the limit of {max_pixels:,}: crop or shrink it"
+        )
+    except Exception as error:  # a damaged file: Pillow's decoders raise many types
+        reason = f"damaged or cut short ({one_line(error)}): save or copy it again"
+    raise KerasconvError(f"cannot read {name}: {reason}")
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    """Reads a picture's header; a size that Pillow warns of is an error."""
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(file)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The first frame, decoded and turned as its EXIF orientation says."""
+    image.load()
+    with contextlib.suppress(Exception):  # a damaged EXIF block says nothing
+        image = ImageOps.exif_transpose(image)
+    return image
+
+
+def _colours(image: Image.Image) -> np.ndarray:
+    """The first frame, upright: grey or red, green and blue in [0, 1]."""
+    image = _upright(image)
+    if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16"):
+        return grey_levels(image)[..., None]
+    if image.mode == "LAB":  # Pillow has no way from LAB to colours
+        return to_unit(np.asarray(image.getchannel("L")))[..., None]
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
+    return to_unit(np.asarray(image.convert("RGB")))
+
+
+def grey_levels(image: Image.Image) -> np.ndarray:
+    """The first frame as upright grey levels in [0, 1]."""
+    image = _upright(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        key = image.info.get("transparency")
+        alpha = None if key is None else (values != key).astype(np.float32)
+        luma = unit_range(values)
+    else:
+        alpha = None
+        if image.has_transparency_data:
+            image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
+            alpha = unit_range(np.asarray(image.getchannel("A")))
+        # Pillow has no way from LAB to grey, and its L is the lightness already.
+        luma = image.getchannel("L") if image.mode == "LAB" else image.convert("L")
+        luma = unit_range(np.asarray(luma))
+    return luma if alpha is None else _on_paper(luma, alpha)
+
+
+def _on_paper(luma: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Lays what is drawn on transparency on the paper it is meant for."""
+    weight = alpha / (alpha.sum(dtype=np.float64) or 1)
+    mean = (luma * weight).sum()
+    spread = np.sqrt((weight * (luma - mean) ** 2).sum())
+    if spread < 0.1:  # ink alone
+        paper = np.float32(mean < 0.5)
+    else:  # a picture with paper of its own
+        paper = np.median(luma[alpha > 0.5]) if (alpha > 0.5).any() else mean
+    return (luma * alpha + paper * (1 - alpha)).astype(np.float32)
