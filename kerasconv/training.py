@@ -30,11 +30,12 @@ from kerasconv import (
     files,
     metrics,
     parity,
+    untrusted,
 )
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import _archive, _card, _readme
+from kerasconv.models import _card, _readme
 from kerasconv.predict import Predictor
 from kerasconv.recipes import RECIPES, Recipe, find_recipe
 
@@ -142,7 +143,7 @@ def train(
         # Weights and card are measured elsewhere and then come together: beside an
         # older card new weights would be refused.
         made = Path(scratch) / path.name
-        _archive.save_model(chosen.model, made)
+        untrusted.save_model(chosen.model, made)
         facts = {
             **_card_head(full, plan, made, chosen),
             "data": _data_facts(plan, images, labels, *test),
@@ -153,7 +154,7 @@ def train(
             "history": chosen.history,
             "parity": parity.measure(made),
             "images_per_second": _speed(chosen.model, images),
-            "tensors": _archive.tensor_digests(made),
+            "tensors": untrusted.tensor_digests(made),
         }
         if plan.dataset == "mnist":
             facts["bundled_digits"] = _bundled(chosen.model)

@@ -28,15 +28,8 @@ import kerasconv.layers as ours
 from kerasconv import cli
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
-from kerasconv.models import (
-    _allowed,
-    _archive,
-    _hdf5,
-    load_model,
-    mnist_cnn,
-    save_model,
-    tensor_digests,
-)
+from kerasconv.models import load_model, mnist_cnn, save_model, tensor_digests
+from kerasconv.untrusted import allowed, archive, hdf5
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 TROUBLE = {}
@@ -1200,9 +1193,9 @@ def test_every_layer_of_keras_is_on_the_list_or_refused_on_purpose():
         if isinstance(each, type) and issubclass(each, keras.layers.Layer)
     }
     runs_code = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
-    assert not runs_code & _allowed.LAYERS
+    assert not runs_code & allowed.LAYERS
     # `Layer` and `Wrapper` compute nothing themselves.
-    unknown = public - _allowed.LAYERS - runs_code - {"Layer", "Wrapper"}
+    unknown = public - allowed.LAYERS - runs_code - {"Layer", "Wrapper"}
     assert not unknown, "does it run code? then refuse it here, else list it"
 
 
@@ -1493,7 +1486,7 @@ class TestDigests:
         digests = []
         for name in ("a.keras", "b.keras"):
             save_model(model, tmp_path / name)
-            digests.append(_archive.inspect(tmp_path / name).digests)
+            digests.append(archive.inspect(tmp_path / name).digests)
         assert digests[0] == digests[1]
 
     def test_tensor_digests_follow_type_shape_and_values(self, kit):
@@ -1544,7 +1537,7 @@ class TestHdf5:
                 expected[place] = rng.standard_normal((i % 4, 3)).astype("f4")
                 file[place] = expected[place]
                 file[place].attrs["name"] = "x" * i
-        found = _hdf5.read_tensors(buffer.getvalue())
+        found = hdf5.read_tensors(buffer.getvalue())
         assert set(found) == set(expected)
         for place in expected:
             np.testing.assert_array_equal(found[place], expected[place], strict=True)
@@ -1559,7 +1552,7 @@ class TestHdf5:
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             file["x"] = value
-        found = _hdf5.read_tensors(buffer.getvalue())
+        found = hdf5.read_tensors(buffer.getvalue())
         np.testing.assert_array_equal(found["x"], value, strict=True)
 
 

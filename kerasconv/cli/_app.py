@@ -198,10 +198,11 @@ def _options(
 
 def checked_model(name: str, *others: str, trust: bool = False) -> "Card | None":
     """Refuse a wrong model name or file before Keras, which is slow, is imported."""
-    from kerasconv.models import _archive, _card
+    from kerasconv import untrusted
+    from kerasconv.models import _card
 
     if _card.is_file_name(name):
-        _archive.inspect(Path(name).expanduser(), trust=trust)
+        untrusted.inspect(Path(name).expanduser(), trust=trust)
         return None
     return _card.find_card(name, others)
 

@@ -8,8 +8,8 @@ of a checkout, and inside the installed package.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasconv.models._archive import save_model, tensor_digests
 from kerasconv.models._card import Card, cards, find_card, list_models, load_model
+from kerasconv.untrusted import save_model, tensor_digests
 
 if TYPE_CHECKING:
     from kerasconv.models._cats_dogs_cnn import cats_dogs_cnn

@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasconv import untrusted
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import _archive, _loading
 
 if TYPE_CHECKING:
     import keras
@@ -165,7 +165,7 @@ def load_model(name: str | os.PathLike, trust: bool = False) -> "keras.Model":
         34826
     """
     if is_file_name(name):
-        return _loading.load_file(Path(name), trust=trust)
+        return untrusted.load_file(Path(name), trust=trust)
     from kerasconv import models
 
     card = find_card(os.fspath(name))
@@ -205,7 +205,7 @@ def load_weights(
         card = find_card(f"{architecture}/{weights}")
         path = card.verify()
         what = f"weights={weights!r} (trained with {_arguments(card)})"
-    archive = _archive.inspect(path)
+    archive = untrusted.inspect(path)
     stored = [tensor.shape for tensor in archive.weights.values()]
     wanted = [tuple(weight.shape) for weight in model.weights]
     misfit = UsageError(
@@ -240,7 +240,7 @@ def load_weights(
             "weights=None"
         )
     try:
-        _loading.load_tensors(model, archive)
+        untrusted.load_tensors(model, archive)
     except ValueError as error:
         raise misfit from error
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import files
-from kerasconv.errors import KerasconvError
-from kerasconv.models import _allowed, _hdf5
+from kerasconv.errors import KerasconvError, one_line
+from kerasconv.untrusted import allowed, hdf5
 
 if TYPE_CHECKING:
     import keras
@@ -92,7 +92,7 @@ class Archive:
         with h5py.File(buffer, "w") as file:
             for name, tensor in self.weights.items():
                 file[name] = tensor
-                if tensor.dtype == _hdf5.BFLOAT16:
+                if tensor.dtype == hdf5.BFLOAT16:
                     file[name].attrs["dtype"] = "bfloat16"
         return buffer.getvalue()
 
@@ -125,14 +125,14 @@ def inspect(path: str | os.PathLike, *, trust: bool = False) -> Archive | None:
         if "class_name" not in config:
             raise damaged(path, f"its {CONFIG} describes no model")
         if not trust:
-            _allowed.check(config)
+            allowed.check(config)
         card = _card_beside(path)
         if trust and not card and "kerasconv" not in metadata:
             return None
-        tensors = _hdf5.read_tensors(members[WEIGHTS])
-    except _allowed.NotAllowedError as error:
+        tensors = hdf5.read_tensors(members[WEIGHTS])
+    except allowed.NotAllowedError as error:
         raise refused(path, error) from error
-    except _hdf5.FormatError as error:
+    except hdf5.FormatError as error:
         raise damaged(path, f"in its {WEIGHTS}, {error}") from error
     assets = {name: data for name, data in members.items() if name not in _REQUIRED}
     digests = {
@@ -157,8 +157,8 @@ def tensor_digests(path: str | os.PathLike) -> dict[str, str]:
     path = Path(path)
     try:
         members = _unpack(path, _read(path, MAX_FILE_BYTES), strict=True)
-        tensors = _hdf5.read_tensors(members[WEIGHTS])
-    except _hdf5.FormatError as error:
+        tensors = hdf5.read_tensors(members[WEIGHTS])
+    except hdf5.FormatError as error:
         raise damaged(path, f"in its {WEIGHTS}, {error}") from error
     return {name: _tensor_digest(tensor) for name, tensor in tensors.items()}
 
@@ -216,19 +216,13 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
 def damaged(path: Path, reason: object) -> KerasconvError:
     """The one line for a file that is not whole, or not what it should be."""
     return KerasconvError(
-        f"{path} cannot be loaded: {one_line(reason)}; save or download it again"
+        f"{path} cannot be loaded: {one_line(reason, length=400)}; save or download it again"
     )
 
 
 def refused(path: Path, reason: object) -> KerasconvError:
     """The one line for a file that may be whole, and is not taken."""
-    return KerasconvError(f"{path} is refused: {one_line(reason)}; {_TRUST}")
-
-
-def one_line(reason: object, length: int = 400) -> str:
-    """What may quote the file, fit for a terminal: short and without its codes."""
-    words = " ".join(str(reason)[: 10 * length].split())[:length]
-    return "".join(c if c.isprintable() else "?" for c in words)
+    return KerasconvError(f"{path} is refused: {one_line(reason, length=400)}; {_TRUST}")
 
 
 def _read(path: Path, limit: int | None) -> bytes:

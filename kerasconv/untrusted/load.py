@@ -6,8 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasconv.errors import KerasconvError
-from kerasconv.models import _allowed, _archive
+from kerasconv.errors import KerasconvError, one_line
+from kerasconv.untrusted import allowed
+from kerasconv.untrusted.archive import Archive, damaged, inspect, refused
 
 if TYPE_CHECKING:
     import keras
@@ -20,17 +21,17 @@ def load_file(path: Path, *, trust: bool = False) -> "keras.Model":
         KerasconvError: the file is missing, damaged, or refused.
     """
     path = path.expanduser()
-    archive = _archive.inspect(path, trust=trust)
+    archive = inspect(path, trust=trust)
     import kerasconv.layers  # noqa: F401  registers this package's layers
 
     if trust:
         return _open(path, path, safe_mode=False)
     try:
-        _allowed.resolve(archive.config)
-    except _allowed.NotAllowedError as error:
-        raise _archive.refused(path, error) from error
+        allowed.resolve(archive.config)
+    except allowed.NotAllowedError as error:
+        raise refused(path, error) from error
     # Keras would build the optimizers of nested models too.
-    _allowed.drop_compilation(archive.config)
+    allowed.drop_compilation(archive.config)
     with tempfile.TemporaryDirectory(prefix="kerasconv-") as folder:
         copy = Path(folder) / "model.keras"
         archive.write(copy)
@@ -38,7 +39,7 @@ def load_file(path: Path, *, trust: bool = False) -> "keras.Model":
         return _open(path, copy, safe_mode=True)
 
 
-def load_tensors(model: "keras.Model", archive: _archive.Archive) -> None:
+def load_tensors(model: "keras.Model", archive: Archive) -> None:
     """Give a built network the tensors of a file that has been looked over.
 
     Raises:
@@ -58,11 +59,11 @@ def _open(path: Path, copy: Path, *, safe_mode: bool) -> "keras.Model":
     except Exception as error:
         raise _unfit(path, error) from error
     if not isinstance(model, keras.Model):
-        raise _archive.damaged(path, "what it holds is no model")
+        raise damaged(path, "what it holds is no model")
     return model
 
 
-def _rehearse(archive: _archive.Archive, copy: Path) -> None:
+def _rehearse(archive: Archive, copy: Path) -> None:
     """Load the model once without giving its variables memory.
 
     A few bytes of configuration can declare a layer of any size. Within a stateless
@@ -78,7 +79,7 @@ def _rehearse(archive: _archive.Archive, copy: Path) -> None:
         raise error
 
 
-def _try(archive: _archive.Archive, copy: Path, found: list[Exception]) -> None:
+def _try(archive: Archive, copy: Path, found: list[Exception]) -> None:
     from kerasconv._keras import keras
 
     try:
@@ -92,7 +93,7 @@ def _try(archive: _archive.Archive, copy: Path, found: list[Exception]) -> None:
         )
         missing = [shape for shape, _ in declared] or [tuple(v.shape) for v in empty]
         if missing:
-            raise _archive.damaged(
+            raise damaged(
                 archive.path,
                 "its layers have weights that it does not store, of shape "
                 + ", ".join(map(str, missing[:3])),
@@ -116,11 +117,10 @@ def _unfit(path: Path, error: Exception) -> KerasconvError:
     text = text.rpartition("Exception encountered: ")[2]
     _, found, example = text.partition("Example error message for object ")
     if found:
-        example = _archive.one_line(example, 200)
-        return _archive.damaged(
+        example = one_line(example)
+        return damaged(
             path, f"its layers and its weights do not fit one another ({example})"
         )
     return KerasconvError(
-        f"{path} cannot be loaded: {_archive.one_line(text, 200)}; was it saved by "
-        "Keras 3?"
+        f"{path} cannot be loaded: {one_line(text)}; was it saved by Keras 3?"
     )

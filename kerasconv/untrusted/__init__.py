@@ -1,0 +1,24 @@
+"""Files of unknown origin: looked over here before Keras may open them.
+
+`archive` unpacks a `.keras` file and holds it to its digests, `hdf5` reads its tensors,
+`allowed` says which classes and functions its configuration may name, and `load` gives
+Keras a copy of what was understood. The rest of the package calls the functions below;
+`kerasconv.models` makes the public ones of them.
+"""
+
+from kerasconv.untrusted.archive import (
+    Archive,
+    inspect,
+    save_model,
+    tensor_digests,
+)
+from kerasconv.untrusted.load import load_file, load_tensors
+
+__all__ = [
+    "Archive",
+    "inspect",
+    "load_file",
+    "load_tensors",
+    "save_model",
+    "tensor_digests",
+]
