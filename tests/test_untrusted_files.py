@@ -494,7 +494,7 @@ def a_lambda_in_how_it_was_compiled(kit):
     )
 
 
-@trouble(r"\?\[31mlayers .Evil, which can run code")
+@trouble("it holds layers .Evil, which can run code")
 def a_name_that_colours_the_terminal(kit):
     return kit.layer(module="\x1b[31mlayers\n", class_name="Evil")
 

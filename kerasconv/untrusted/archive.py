@@ -215,14 +215,14 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
 
 def damaged(path: Path, reason: object) -> KerasconvError:
     """The one line for a file that is not whole, or not what it should be."""
-    return KerasconvError(
-        f"{path} cannot be loaded: {one_line(reason, length=400)}; save or download it again"
-    )
+    said = one_line(reason, length=400)
+    return KerasconvError(f"{path} cannot be loaded: {said}; save or download it again")
 
 
 def refused(path: Path, reason: object) -> KerasconvError:
     """The one line for a file that may be whole, and is not taken."""
-    return KerasconvError(f"{path} is refused: {one_line(reason, length=400)}; {_TRUST}")
+    said = one_line(reason, length=400)
+    return KerasconvError(f"{path} is refused: {said}; {_TRUST}")
 
 
 def _read(path: Path, limit: int | None) -> bytes:
