@@ -1,6 +1,8 @@
 """The arithmetic of the benchmarks, with contenders and a clock that are made up."""
 
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -115,9 +117,6 @@ def test_a_target_is_met_to_two_decimals(ratio, limit, met):
     assert harness.met({"ratio": ratio, "limit": limit}) is met
 
 
-ZOO = "<!-- zoo --><!-- /zoo -->"
-
-
 @pytest.fixture
 def figures(tmp_path):
     row = {
@@ -136,18 +135,24 @@ def figures(tmp_path):
     return tmp_path
 
 
-def test_the_readme_table_has_a_column_a_shape_and_marks_what_missed(figures):
-    text = f"a\n<!-- benchmark:edges -->stale<!-- /benchmark:edges -->\n{ZOO}"
-    fresh = render.updated(text, figures)
+def test_a_table_has_a_column_a_shape_and_marks_what_missed(figures):
+    table = render.rendered(json.loads((figures / "edges.json").read_text()))
     cells = "0.26 (1.5 ms) | **0.70** (20 ms) |"
     line = f"| jax, jit | forward | OpenCV | at most 0.6 | {cells}"
-    assert line in fresh.splitlines()
-    assert "SciPy" not in fresh
-    assert "stale" not in fresh
-    assert render.updated(fresh, figures) == fresh
+    assert line in table.splitlines()
+    assert "SciPy" not in table
 
 
-def test_of_several_layers_the_readme_shows_the_slowest_against_its_peer(figures):
+def test_a_part_takes_the_place_of_what_stood_between_its_markers():
+    text = "a <!-- n -->stale<!-- /n --> b\n<!-- t --><!-- /t -->\n"
+    fresh = render.updated(text, {"n": "0.5", "t": "| x |\n|---|"})
+    assert fresh == (
+        "a <!-- n -->0.5<!-- /n --> b\n<!-- t -->\n| x |\n|---|\n<!-- /t -->\n"
+    )
+    assert render.updated(fresh, {"n": "0.5", "t": "| x |\n|---|"}) == fresh
+
+
+def test_of_several_layers_a_digest_shows_the_slowest_against_its_peer(figures):
     result = json.loads((figures / "edges.json").read_text())
     first = result["rows"][0]
     result["rows"] += [{**first, "layer": "Prewitt", "ratio": 0.5, "ms": 2.0}]
@@ -157,12 +162,6 @@ def test_of_several_layers_the_readme_shows_the_slowest_against_its_peer(figures
     full = render.rendered(result, digest=False)
     assert "| Sobel | OpenCV | at most 0.6 | 0.26 (1.5 ms) |" in full
     assert "| Prewitt | OpenCV | at most 0.6 | 0.50 (2 ms) |" in full
-
-
-def test_the_page_of_a_table_shows_what_the_readme_leaves_out(figures):
-    ((path, page),) = render.pages(figures).items()
-    assert path == figures / "edges.md"
-    assert "SciPy" in page
 
 
 def test_a_run_replaces_the_rows_of_its_backend_and_shapes_and_keeps_the_others():
@@ -188,24 +187,49 @@ def test_figures_of_other_versions_are_not_added_to(figures):
         command._kept(path, {**facts, "versions": {"jax": "2.0"}})
 
 
-def test_figures_without_a_place_in_the_readme_are_an_error(figures):
-    with pytest.raises(SystemExit, match="benchmark:edges"):
-        render.updated(ZOO, figures)
+def test_a_figure_without_a_place_in_its_page_is_an_error():
+    with pytest.raises(SystemExit, match=r"<!-- edges --> .* stands 0 times"):
+        render.updated("no markers", {"edges": "1"})
 
 
-def test_check_fails_where_the_readme_differs_and_writes_nothing(
-    figures, tmp_path, monkeypatch
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """The pages that quote figures, in a folder of their own."""
+    for name in ("README.md", "models/README.md", "tests/benchmarks/README.md"):
+        copy = tmp_path / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text((render.CHECKOUT / name).read_text("utf-8"), "utf-8")
+    results = tmp_path / "tests" / "benchmarks" / "results"
+    shutil.copytree(render.RESULTS, results)
+    monkeypatch.setattr(render, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(render, "RESULTS", results)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "another"),
+    [
+        ("README.md", r"(?<=<!-- keras -->)[\d.-]+", "0.00"),
+        ("models/README.md", r"34,826", "34,827"),
+        ("tests/benchmarks/README.md", r"4\.09 ms", "4.08 ms"),
+        ("tests/benchmarks/results/pools.md", r"1\.05 ms", "1.04 ms"),
+    ],
+)
+def test_check_fails_where_a_page_differs_and_writes_nothing(
+    checkout, capsys, name, figure, another
 ):
-    readme = tmp_path / "README.md"
-    monkeypatch.setattr(render, "README", readme)
-    monkeypatch.setattr(render, "RESULTS", figures)
-    text = f"<!-- benchmark:edges --><!-- /benchmark:edges -->{ZOO}"
-    readme.write_text(text)
+    page = checkout / name
+    text = page.read_text("utf-8")
+    changed, found = re.subn(figure, another, text)
+    assert found
+    page.write_text(changed, "utf-8")
     assert render.main(["--check"]) == 1
-    assert readme.read_text() == text
+    assert name in capsys.readouterr().out
+    assert page.read_text("utf-8") == changed
     assert render.main([]) == 0
+    assert page.read_text("utf-8") == text
     assert render.main(["--check"]) == 0
 
 
-def test_the_readme_quotes_the_figures_that_are_kept():
+def test_the_pages_quote_the_figures_that_are_kept():
     assert render.main(["--check"]) == 0

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import exports as table
 
 SUFFIXES = {name: facts.suffix for name, facts in FORMATS.items()}
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "models" / "README.md"
 
 
 def installed(format):
@@ -154,10 +154,10 @@ class TestTheZoo:
         assert json.loads(facts["class_names"]) == list(DATASETS["mnist"].classes)
 
     @pytest.mark.skipif(not installed("onnx"), reason="not installed")
-    def test_the_readmes_onnx_program_reads_digits_without_keras(
+    def test_the_onnx_program_of_the_zoos_page_reads_digits_without_keras(
         self, zoo, digits, tmp_path
     ):
-        text = README.read_text(encoding="utf-8")
+        text = PAGE.read_text(encoding="utf-8")
         (code,) = re.findall(r"```py\n(import json.*?)```", text, re.S)
         imported = {
             alias.name if isinstance(node, ast.Import) else node.module

@@ -89,18 +89,18 @@ plotting.show(
 )
 
 # %% [markdown]
-# ## What the result tells
+# ## What the result says
 #
 # Draw the signal and the result above one another.
 
 # %%
 plotting.show(
     plotting.plot_bars({"the signal x": x, "the result y": y}),
-    alt="Above, bars for the signal: nothing, nothing, 2, 5, 5, 3, 3, 4. Below, bars "
+    alt="Above, bars for the signal: 0, 0, 2, 5, 5, 3, 3, 4. Below, bars "
     "for the result: upward where the signal rises (2, 3 and 1), downward where it "
-    "falls (-2), and none where it is level.",
-    caption="Red where the signal rises, blue where it falls, nothing where it is "
-    "level: the result is the rate of change.",
+    "falls (-2), and none where it does not change.",
+    caption="Red where the signal rises, blue where it falls, no bar where it does not "
+    "change: the result is the rate of change.",
 )
 
 # %% [markdown]
@@ -111,7 +111,7 @@ plotting.show(
 # The result has a value for every place of the signal and says what one feature, *is
 # there a change here?*, looks like there. That is why it is called a **feature map**.
 #
-# ## Whose centre, whose pad?
+# ## Where is the centre, and on which side the pad?
 #
 # "Put a zero on the left" was a choice, and libraries choose differently. Three that
 # choose as we did:
@@ -150,12 +150,13 @@ assert ahead[-1] == -x[-1]  # the zero on the right is a cliff
 
 # %% [markdown]
 # Same kernel, same signal, and everything one place earlier. A kernel of odd length has
-# a middle, so there is nothing to disagree about; that is one reason why the kernels
-# of the next page are 3 wide.
+# a middle, so the question does not arise; that is one reason why the kernels of the
+# next page are 3 wide.
 #
 # ### The price of a zero
 #
-# The last value above is $-4$, though nothing falls there: the pad itself drew a cliff.
+# The last value above is $-4$, though the path does not
+# fall there: the pad itself drew a cliff.
 # At the left end we escaped only because our signal starts at 0. Lift the whole path by
 # ten and the derivative should not notice:
 
@@ -168,7 +169,7 @@ assert np.array_equal(lifted[1:], y[1:])
 
 # %% [markdown]
 # So `y[0]` is a derivative only if `x[0]` is 0. Where that is not so, repeat the edge
-# value instead of inventing a zero; then the ends of the signal count as level:
+# value instead of inventing a zero; then the signal counts as constant beyond its ends:
 
 # %%
 repeated = apply(derivative(padding="causal", border_mode="edge"), x + 10)
@@ -177,7 +178,7 @@ print(repeated.astype(int))
 assert np.array_equal(repeated, y)
 
 # %% [markdown]
-# Or pad nothing (`"valid"`) and accept one value fewer:
+# Or leave out the pad (`"valid"`) and accept one value fewer:
 
 # %%
 assert np.array_equal(apply(derivative(padding="valid"), x), np.diff(x))
@@ -185,8 +186,8 @@ assert np.array_equal(apply(derivative(padding="valid"), x), np.diff(x))
 # %% [markdown]
 # ## Stride
 #
-# The window moved by one place a time. How far it moves is the **stride**, $s$. With
-# $s = 2$ every second window is left out:
+# So far the window moved by one place at a time. How far it moves is the **stride**,
+# $s$. With $s = 2$ every second window is left out:
 
 # %%
 plotting.show(
@@ -202,9 +203,9 @@ assert every_second.tolist() == [0, 2, 0, 0]
 assert np.array_equal(every_second, y[::2])
 
 # %% [markdown]
-# How many windows fit? If the signal has $n$ values, the kernel $k$, and $p$ pads are
-# attached in all, the first window stands at the left end, and from there the window
-# can move by $n + p - k$ places, $s$ at a time:
+# How many windows fit? Let the signal have $n$ values, the kernel $k$, and let there be
+# $p$ pads in all. The first window stands at the left end; from there the window can
+# move by $n + p - k$ places, $s$ at a time:
 #
 # $$\text{length} = \left\lfloor \frac{n + p - k}{s} \right\rfloor + 1.$$
 #
@@ -242,8 +243,8 @@ assert sizes == [28, 26, 13, 11, 5]
 # ## Correlation or convolution?
 #
 # So far we took sums of products. Mathematicians call that **cross-correlation**. In
-# their **convolution** the kernel is turned round first, so that its first element
-# meets the *last* value of the window. `numpy.convolve` does this:
+# their **convolution** the kernel is flipped first, so that its first element meets the
+# *last* value of the window. `numpy.convolve` does this:
 
 # %%
 flipped = np.convolve(x, kernel)[: len(x)]
@@ -253,8 +254,8 @@ print("convolution", flipped)
 assert np.array_equal(flipped, -y)
 
 # %% [markdown]
-# Only the sign changed, but that is luck. `[-1, 1]` is **antisymmetric**: turned round
-# it is its own negative. A symmetric kernel does not change at all, and one that is
+# Only the sign changed, but that is luck. `[-1, 1]` is **antisymmetric**: flipped, it
+# is its own negative. A symmetric kernel does not change at all, and one that is
 # neither gives something else:
 
 # %%
@@ -278,8 +279,8 @@ for name, k in {
 # convolution. (`LearnedConv(flip=True)` is the textbook's.) For a **fixed** kernel the
 # difference matters: hand `[1, 2, 4]` to the wrong function and the answer is wrong.
 # For a **learned** kernel it does not. Suppose we know the input and the wanted
-# output and look for the kernel. Whoever correlates finds it; whoever convolves finds
-# it turned round; both then compute exactly the same:
+# output and look for the kernel. A correlation finds it, and a convolution finds it
+# flipped; both then compute exactly the same:
 
 # %%
 wanted = np.correlate(x, [1, 2, 4], "valid")
@@ -294,7 +295,7 @@ assert np.allclose(by_convolution, [4, 2, 1])
 
 
 def layer_with(k, flip):
-    """A convolution of one filter, turned round or not."""
+    """A convolution of one filter, flipped or not."""
     return LearnedConv(1, 3, kernel_initializer=k, use_bias=False, flip=flip)
 
 

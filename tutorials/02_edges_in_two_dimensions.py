@@ -14,7 +14,7 @@
 # # Edges in two dimensions
 #
 # **What you will learn.** How two short vectors make the Prewitt and the Sobel kernel,
-# what turning a kernel does and what mirroring it does, why a border of zeros draws
+# what transposing a kernel does and what mirroring it does, why a border of zeros draws
 # edges that are not there, and which scale the numbers have. At the end SciPy and
 # scikit-image agree with everything you computed.
 #
@@ -75,7 +75,7 @@ assert (in_a_row, in_a_window) == (2, 6)
 # ## A small image
 #
 # The course page shows its array only as a picture, so this one is ours: a bright
-# corner on a darker ground. Nothing in it is zero; that will matter soon.
+# corner on a darker ground. No pixel of it is zero; that will matter soon.
 
 # %%
 image = np.full((6, 7), 2)
@@ -98,7 +98,7 @@ def correlate(image, kernel, border="constant"):
 plotting.show(
     plotting.plot_window(image, prewitt, (1, 3), pad=1),
     alt="A 6 by 7 array of twos with a block of sevens at the upper right, inside a "
-    "hatched rim of zeros. A 3 by 3 window is framed on the left side of the block. "
+    "hatched border of zeros. A 3 by 3 window is framed on the left side of the block. "
     "Beside it the Prewitt kernel, the nine products, and the 6 by 7 result, where the "
     "framed value is 15.",
     caption="One window: the values in the frame times the kernel are the products, "
@@ -130,14 +130,14 @@ assert by_layer[1, 3] == 15
 # before it and by the one just after. Zero means: no change *across*. The bright
 # corner's lower side left no mark of its own; the columns only fade there.
 #
-# ## Turn it, do not mirror it
+# ## Transpose it, do not mirror it
 #
 # To find changes *down* the image we need another kernel. Mirroring the one we have
 # does not help:
 
 # %%
 assert np.array_equal(prewitt[:, ::-1], -prewitt)  # left and right swapped: a sign
-assert np.array_equal(prewitt[::-1], prewitt)  # top and bottom swapped: nothing
+assert np.array_equal(prewitt[::-1], prewitt)  # top and bottom swapped: the same
 
 # %% [markdown]
 # A mirror image still compares left with right. What exchanges the roles of across and
@@ -171,7 +171,7 @@ plotting.show(
 
 assert dx[:3, 3:5].min() == 15
 assert dy[3:5, 5:].max() == -15
-assert np.array_equal(dx[:, :3], np.zeros((6, 3)))  # nothing happens on the left
+assert np.array_equal(dx[:, :3], np.zeros((6, 3)))  # the image is constant on the left
 
 # %% [markdown]
 # Mind the words. "Horizontal changes" are changes *along* x, and they make *vertical*
@@ -195,8 +195,8 @@ assert np.allclose(magnitude, np.sqrt(dx**2 + dy**2), atol=1e-5)
 # ## What lies outside?
 #
 # Look again at the result with the zeros: there was a strong "edge" all along the left
-# side, where the image is perfectly level, and another on the right. The last one was
-# drawn by the border. Compare, on the same image:
+# side, where the image is constant, and another on the right. The border drew both.
+# Compare, on the same image:
 
 # %%
 zeros = apply(PrewittConv(axis=1, border_mode="constant"), image)
@@ -207,8 +207,8 @@ plotting.show(
     alt="Left: with zeros outside, the first column holds 4 to 6 and the last -4 to "
     "-21. Right: with the symmetric border, both columns are 0; the edge between is "
     "the same.",
-    caption="Zeros outside draw edges along the rim. The symmetric border repeats what "
-    "is there in mirror order and draws none.",
+    caption="Zeros outside draw edges along the border. The symmetric border repeats "
+    "what is there in mirror order and draws none.",
 )
 
 assert np.array_equal(zeros[1:-1, 1:-1], mirror[1:-1, 1:-1])
@@ -218,13 +218,12 @@ assert not mirror[:, 0].any()
 assert not mirror[:, -1].any()
 
 # %% [markdown]
-# An image that is level everywhere has no edges at all. Of the five usual borders, four
-# agree:
+# A constant image has no edges at all. Four of the five usual borders agree:
 
 # %%
-level = np.full((6, 7), 5)
+constant = np.full((6, 7), 5)
 for border in ("symmetric", "reflect", "edge", "wrap", "constant"):
-    found = apply(SobelConv(output="magnitude", border_mode=border), level)
+    found = apply(SobelConv(output="magnitude", border_mode=border), constant)
     print(f"{border:10} largest edge: {found.max():.1f}")
     assert (found.max() == 0) == (border != "constant")
 
@@ -239,9 +238,9 @@ assert np.array_equal(sobel, kernels.sobel(rank=2, axis=1)[0])
 print(sobel)
 
 # %% [markdown]
-# Is that better? It depends. Say every pixel carries noise of strength 1, and scale
-# both kernels so that a unit ramp gives 1. The noise of a weighted sum is the root of
-# the sum of the squared weights:
+# Is that better? It depends. Scale both kernels so that a ramp that rises by one a
+# pixel gives 1. Then let every pixel carry random noise with a standard deviation of 1.
+# That of the result is the square root of the sum of the squared weights:
 
 # %%
 for name, kernel in {"Prewitt": prewitt, "Sobel": sobel}.items():
@@ -249,13 +248,13 @@ for name, kernel in {"Prewitt": prewitt, "Sobel": sobel}.items():
     print(f"{name}: noise {np.sqrt(np.sum(unit**2)):.3f}")
 
 # %% [markdown]
-# Prewitt lets slightly less noise through. Sobel is the fairer one to *direction*; the
-# second exercise measures it.
+# Prewitt lets slightly less noise through. Sobel tells the *direction* of an edge more
+# exactly; the second exercise measures it.
 #
 # ### Scale
 #
 # A unit ramp gives 6 with Prewitt and 8 with Sobel; in one dimension 2 with either, and
-# in a volume 18 and 32. Nothing is wrong with that as long as one knows. The argument
+# in a volume 18 and 32. That is no mistake as long as one knows it. The argument
 # `normalize`, which the layers have too, lets you choose: `None` leaves the whole
 # numbers, as SciPy and OpenCV do; `"smooth"` divides the smoothing by its sum, as
 # scikit-image does; `"unit"` makes a unit ramp give 1.
@@ -304,9 +303,9 @@ plotting.show(
         limit=1,
     ),
     alt="A photograph of a cat's face in four panels: the photograph; the derivative "
-    "along x, in which upright strokes such as the sides of the eyes are red and blue; "
-    "that along y, in which level strokes such as the eyelids are; and the magnitude, "
-    "a white drawing on black.",
+    "along x, in which vertical strokes such as the sides of the eyes are red and "
+    "blue; that along y, in which horizontal strokes such as the eyelids are; and the "
+    "magnitude, a white drawing on black.",
     caption="Sobel on a photograph. Red is brighter to the right (or below), blue "
     "darker; where it changes by 1/8 a pixel or more, the colour is full.",
 )
@@ -335,17 +334,17 @@ plotting.show(
     "from everything else.",
 )
 
-rim = np.ones(piece.shape, bool)
-rim[1:-1, 1:-1] = False
-print(f"mean on the rim: zeros {with_zeros[rim].mean():.2f},", end=" ")
-print(f"mirrored {with_mirror[rim].mean():.2f}")
+border = np.ones(piece.shape, bool)
+border[1:-1, 1:-1] = False
+print(f"mean on the border: zeros {with_zeros[border].mean():.2f},", end=" ")
+print(f"mirrored {with_mirror[border].mean():.2f}")
 
-assert np.allclose(with_zeros[~rim], with_mirror[~rim], atol=1e-5)
-assert with_zeros[rim].mean() > 5 * with_mirror[rim].mean()
+assert np.allclose(with_zeros[~border], with_mirror[~border], atol=1e-5)
+assert with_zeros[border].mean() > 5 * with_mirror[border].mean()
 
 # %% [markdown]
-# A handwritten digit of MNIST lies on black. There zeros outside are simply true, and
-# the choice makes no difference:
+# A handwritten digit of MNIST lies on black. There zeros outside continue the image,
+# and the choice makes no difference:
 
 # %%
 digit = load_digits()[0][18, ..., 0]  # a three
@@ -372,7 +371,7 @@ plotting.show(
 # %% [markdown]
 # ## Beside SciPy and scikit-image
 #
-# Agreement with others who shared no code is the best evidence one can have. SciPy's
+# Agreement with libraries that share no code is the best evidence one can have. SciPy's
 # border `"reflect"` is what NumPy, and this package, call `"symmetric"`: the edge pixel
 # is repeated. (NumPy's `"reflect"` is SciPy's `"mirror"`.)
 
@@ -418,10 +417,10 @@ if filters is not None:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# On a ramp 0: it is a second derivative and sees only where the slope *changes*. On a
-# step it answers twice, with one sign on each side; between them, where it crosses
-# zero, lies the edge. At the rim of the ramp it is not 0: there the mirrored border
-# bends the ramp.
+# On a ramp 0: it is a second derivative, which is 0 wherever the slope does not
+# *change*. On a step it answers twice, with one sign on each side; the edge lies
+# between them, where it crosses zero. At the border of the ramp it is not 0: there the
+# mirrored border bends the ramp.
 #
 # </details>
 
@@ -458,17 +457,18 @@ for make in (PrewittConv, SobelConv):
 assert error["SobelConv"] < 0.6 * error["PrewittConv"]
 
 # %% [markdown]
-# **3.** Why is scikit-image's magnitude smaller by $\sqrt 2$? Which of the two answers
-# 1 on a ramp of slope one that runs *along x*, and which on a ramp along the diagonal
-# whose slope along each axis is 1?
+# **3.** Why is scikit-image's magnitude smaller by $\sqrt 2$? Take two ramps: one rises
+# by one a pixel along x only, the other along x and along y. Which of the two
+# magnitudes, ours or scikit-image's, is 1 on the first ramp, and which on the second?
+# (Scale both kernels so that their derivative along x is 1.)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It divides the sum of the squares by the number of axes, so it is the root of the
-# *mean* of the squares, not the length of the arrow. With kernels scaled to the unit
-# ramp the length is 1 along x and √2 along the diagonal (which is that ramp's true
-# slope); the root of the mean is 1/√2 along x and 1 along the diagonal.
+# scikit-image divides the sum of the squares by the number of axes: it takes the root
+# of their *mean*, not the length of the arrow. The length is 1 on the first ramp and √2
+# on the second, which does rise by √2 a pixel in its steepest direction. The root of
+# the mean is 1/√2 on the first ramp and 1 on the second.
 #
 # </details>
 

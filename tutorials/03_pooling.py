@@ -151,10 +151,10 @@ assert table == {
 }
 
 # %% [markdown]
-# *Max* knows whether there is something, not how much of it: the first two windows are
-# the same to it. *Average* knows how much in all, not whether it is concentrated: the
-# first and the third are the same to it. *L2* tells all three apart: it adds up
-# energy, as the magnitude of a gradient does.
+# *Max* sees whether there is a strong pixel, not how many: the first two windows are
+# the same to it. *Average* sees how much there is in all, not whether it is
+# concentrated: the first and the third are the same to it. *L2* tells all three apart:
+# it adds up squares, as the magnitude of a gradient does.
 #
 # *Weighted* pooling is about the place. Its usual window is 3 wide, because in a window
 # of 2 by 2 all four pixels are equally far from the centre:
@@ -249,8 +249,8 @@ assert network(2).count_params() == 34_826
 #
 # Nobody writes a digit at the same place twice. We move each digit to the right, by one
 # to four pixels, and ask how far its edge map has moved, as an arrow, relative to its
-# length: 0 is no change at all, and about 1.4 is what two maps with nothing in common
-# would give. Then we ask the same after pooling.
+# length: 0 is no change at all, and about 1.4 is what two unrelated maps would give.
+# Then we ask the same after pooling.
 
 # %%
 edge_layer = SobelConv(output="magnitude")
@@ -324,7 +324,7 @@ else:
 assert refused
 
 # %% [markdown]
-# What does help is **global** pooling: one number a map, however large the map.
+# What does help is **global** pooling: one number for each map, however large the map.
 
 # %%
 free = keras.Sequential(
@@ -344,8 +344,8 @@ for size in (28, 40):
 assert free.layers[-1].count_params() == 64 * 10 + 10
 
 # %% [markdown]
-# It costs the rest of the "where": 64 numbers say what is in the image and nothing
-# about the place. And the `Dense` layer shrinks to 650 parameters.
+# The price is all knowledge of place: 64 numbers say what is in the image but not
+# where. And the `Dense` layer shrinks to 650 parameters.
 #
 # ## Exercises
 #
@@ -355,8 +355,8 @@ assert free.layers[-1].count_params() == 64 * 10 + 10
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Four times 1/4, stride 2, no border. Max pooling is none: convolution is linear, what
-# it makes of a sum is the sum of what it makes of the parts, and the maximum of a sum
+# With 1/4 four times, stride 2, no border. Max pooling is none: convolution is linear,
+# its result for the sum of two images is the sum of their results. The maximum of a sum
 # is not the sum of the maxima.
 #
 # </details>

@@ -41,13 +41,13 @@ from kerasconv.predict import Predictor, feature_maps
 # %% [markdown]
 # ## Seven bricks
 #
-# A `Sequential` model is a tower of layers: what one gives, the next one takes. Ours
-# has two kinds of layers that learn, convolution and Dense, and four kinds that only
-# rearrange, shrink or thin out what passes.
+# A `Sequential` model is a stack of layers: the output of one is the input of the next.
+# Ours has two kinds of layers that learn, convolution and Dense, and three kinds that
+# do not: pooling shrinks, Flatten rearranges, and Dropout thins out what passes.
 
 
 # %%
-def tower():
+def stacked():
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -62,12 +62,12 @@ def tower():
     )
 
 
-model = tower()
+model = stacked()
 model.summary(line_length=72)
 
 # %% [markdown]
-# Fresh from the box its weights are random and it knows nothing. But these are the same
-# bricks as those of `kerasconv.models.mnist_cnn`, so its trained weights fit.
+# Its weights are still random, so it cannot read. But these are the same bricks as
+# those of `kerasconv.models.mnist_cnn`, so its trained weights fit.
 
 # %%
 images, labels = load_digits()  # 64 test digits, in [0, 1], light ink on 0
@@ -83,7 +83,7 @@ print(f"trained weights: {np.sum(after == labels)} of {len(labels)} digits right
 assert np.sum(after == labels) >= 58
 
 # %% [markdown]
-# (Four of the 64 were put in because every good network reads them wrong.)
+# (Four of the 64 are there because they are hard: most networks read them wrong.)
 #
 # ## Why 26 by 26?
 #
@@ -121,7 +121,7 @@ assert shapes["flatten"] == shapes["dropout"] == (5 * 5 * 64,) == (1600,)
 #
 # Must it be? No. `padding="same"` puts zeros round the image and keeps 28 by 28: $p =
 # 2$ in the formula. Many well-known networks (VGG, ResNet, ...) pad like this in most
-# of their layers; "valid", no padding, is what Keras does if you say nothing.
+# of their layers; "valid", no padding, is the default of Keras.
 
 # %%
 same = keras.layers.Conv2D(32, 3, padding="same")
@@ -139,12 +139,12 @@ assert same.compute_output_shape((1, 28, 28, 1)) == (1, 28, 28, 32)
 # %%
 pool = keras.layers.MaxPooling2D((2, 2))
 maps = np.random.default_rng(0).random((1, 11, 11, 64)).astype("float32")
-spoiled = maps.copy()
-spoiled[:, 10, :, :] = spoiled[:, :, 10, :] = 1e6
+changed = maps.copy()
+changed[:, 10, :, :] = changed[:, :, 10, :] = 1e6
 pooled = keras.ops.convert_to_numpy(pool(maps))
 
 assert pooled.shape == (1, 5, 5, 64)
-assert np.array_equal(pooled, keras.ops.convert_to_numpy(pool(spoiled)))
+assert np.array_equal(pooled, keras.ops.convert_to_numpy(pool(changed)))
 
 # %% [markdown]
 # ## Where the 34,826 parameters sit
@@ -239,7 +239,9 @@ kernels_now = trained.get_weights()
 assert not np.array_equal(maps_of_seven["conv2d"], maps_of_two["conv2d"])
 assert all(map(np.array_equal, kernels_then, kernels_now))
 
-activations = sum(values.size for values in maps_of_seven.values())
+# Flatten and Dropout pass on the numbers of the pool before them.
+computed = set(maps_of_seven) - {"flatten", "dropout"}
+activations = sum(maps_of_seven[name].size for name in computed)
 print(f"{activations:,} activations for one image, {total:,} parameters for all")
 
 # %% [markdown]
@@ -297,8 +299,8 @@ assert first.shape == (3, 3, 1, 32)
 # Each of the 64 filters has a 3 by 3 kernel *for each of the 32 maps*, and adds up
 # everything:
 #
-# $$y[i, j, f] = \text{ReLU}\Big(b[f] + \sum_{a=0}^{2} \sum_{b=0}^{2} \sum_{c=0}^{31}
-# w[a, b, c, f] \; x[i + a, j + b, c]\Big)$$
+# $$y[i, j, f] = \text{ReLU}\Big(b[f] + \sum_{k=0}^{2} \sum_{l=0}^{2} \sum_{c=0}^{31}
+# w[k, l, c, f] \; x[i + k, j + l, c]\Big)$$
 #
 # That is one sum of 288 products, and we can do it by hand for one value of one map:
 
@@ -317,12 +319,13 @@ assert window.size == 288
 assert np.isclose(by_hand, by_network, rtol=1e-2)  # OpenVINO may round to bfloat16
 
 # %% [markdown]
-# Which of the 32 maps did this filter listen to? All of them, each to a different
-# degree:
+# Which of the 32 maps did this filter listen to? Nearly all of them, each to a
+# different degree (a map that is 0 under the whole window adds nothing):
 
 # %%
 shares = np.sum(window * weights[..., f], axis=(0, 1))
 loudest = np.argsort(-np.abs(shares))[:3]
+print(f"{np.count_nonzero(shares)} of 32 maps contribute")
 print("largest contributions:", {int(c): round(float(shares[c]), 2) for c in loudest})
 print(f"their sum is {shares.sum():.4f}, plus the bias {biases[f]:.4f}")
 
@@ -369,7 +372,8 @@ assert np.array_equal(maps_of_seven["dropout"], maps_of_seven["flatten"])
 #
 # The convolutions and pools do not care about the size. `Dense` does: it has a weight
 # for each of exactly 1,600 values. A pool of fixed windows does not help with that.
-# *Global* pooling does: it leaves one number a map, whatever the size of the map.
+# *Global* pooling does: it leaves one number for each map, whatever the size of the
+# map.
 
 # %%
 any_size = keras.Sequential(

@@ -74,8 +74,8 @@ random.seed(0)  # Keras draws the random start of its layers from here
 # The way is always the same. Take some kernels, see how wrong the answers are, one
 # number called the **loss**; ask for each weight whether the loss would rise or fall if
 # the weight were a little larger, the **gradient**; move every weight a small step
-# against its gradient; repeat. Backpropagation is the bookkeeping that finds all those
-# slopes at once, from the loss back to the first layer, with the chain rule.
+# against its gradient; repeat. Backpropagation is the bookkeeping that finds all these
+# derivatives at once, from the loss back to the first layer, with the chain rule.
 #
 # ## By hand, on four numbers
 #
@@ -178,9 +178,9 @@ assert np.allclose(automatic, by_hand, rtol=1e-6)
 # %%
 step = 1e-6
 larger = 0.5 * np.sum((slide(x, w + np.array([step, 0])) - wanted) ** 2)
-slope = (larger - loss) / step
-print(f"measured slope along w[0]: {slope:.4f}")
-assert np.isclose(slope, 10.5, rtol=1e-4)
+measured = (larger - loss) / step
+print(f"measured derivative along w[0]: {measured:.4f}")
+assert np.isclose(measured, 10.5, rtol=1e-4)
 
 # %% [markdown]
 # ### Step after step
@@ -218,13 +218,13 @@ show(
 #
 # Two dimensions, a real image and a ReLU in between change little. The ReLU passes the
 # gradient where its input was positive and stops it elsewhere; the rest is the same
-# formula. To show that this is all there is, we take SciPy for the hand and let the
-# backend differentiate the layer.
+# formula. To show that this is all there is, we compute that formula with SciPy and let
+# the backend differentiate the layer.
 
 # %%
 digits, digit_labels = load_digits()
 digit = digits[digit_labels == 5][0]
-kernel = np.random.default_rng(0).normal(size=(3, 3))  # drawn by lot, as for training
+kernel = np.random.default_rng(0).normal(size=(3, 3))  # random, as for training
 target = np.ones((26, 26), "float32")
 
 
@@ -330,10 +330,10 @@ show(
 )
 
 # %% [markdown]
-# (The published example trains on all of MNIST, fifteen epochs long; so do the weights
-# of the package, and their card in the zoo says how far that gets.)
+# (The published example trains on all of MNIST for fifteen epochs. The weights `course`
+# of the zoo were trained in the same way, and their card says how well they read.)
 #
-# What happened to the kernels? Here are the first twelve, as they were drawn by lot and
+# What happened to the kernels? Here are the first twelve, as they began at random and
 # as training left them. Most are no longer what they were: stronger, and with a bright
 # side and a dark side.
 
@@ -434,10 +434,10 @@ show(
 
 # %% [markdown]
 # The network that starts from Sobel is ahead, and it would be easy to credit the fine
-# shape of its kernels. But the same shape, eight times smaller, has no lead. The shape
-# alone gains nothing here: what helps is the size, since larger maps make the layer
-# after them learn faster, or both together. This is what became of the small Sobel
-# kernels.
+# shape of its kernels. But the same shape, eight times smaller, has no lead: the shape
+# alone is no help here. The size may be, since larger maps make the layer after them
+# learn faster. (To be sure one would also start from large random kernels, and repeat
+# each run with several seeds.) This is what became of the small Sobel kernels.
 
 # %%
 figure = plot_kernels(
@@ -582,9 +582,9 @@ show(
 # <details><summary>Answer</summary>
 #
 # Max: `[0, 1, 0, 0]`. Only the largest value counts, so only it receives the gradient.
-# L2: the norm is 5, and the slope is each value divided by the norm: `[0.6, 0.8, 0,
-# 0]`. Everyone gets a share, the larger the more. (Where all four are zero the formula
-# is 0/0; `L2Pool` gives 0 there, not NaN.)
+# L2: the norm is 5, and the gradient is each value divided by the norm: `[0.6, 0.8, 0,
+# 0]`. Every value gets a share, the larger the more. (Where all four are zero the
+# formula is 0/0; `L2Pool` gives 0 there, not NaN.)
 #
 # </details>
 
@@ -606,9 +606,10 @@ assert gradient(l2, [0, 0, 0, 0]).tolist() == [0, 0, 0, 0]
 #
 # <details><summary>Answer</summary>
 #
-# It explodes. Along its steepest direction the loss of our four numbers curves by 21.2
-# (the larger eigenvalue of `[[10, 9], [9, 14]]`), and a step longer than 2 / 21.2 =
-# 0.094 lands higher on the other side than where it began.
+# The loss explodes. It is a parabola in every direction. In the steepest one its second
+# derivative is 21.2, the larger eigenvalue of `[[10, 9], [9, 14]]`. If the learning
+# rate is larger than 2 / 21.2 = 0.094, a step jumps over the minimum and lands higher
+# on the other side than where it began.
 #
 # </details>
 

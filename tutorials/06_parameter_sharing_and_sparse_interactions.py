@@ -174,7 +174,7 @@ def shifted(image, down, right):
 
 maps = to_numpy(first(digit[None]))[0]
 maps_of_shifted = to_numpy(first(shifted(digit, -3, -2)[None]))[0]
-inside = slice(4, 22)  # away from the rim, where pixels entered or left
+inside = slice(4, 22)  # away from the border, where pixels entered or left
 difference = np.abs(shifted(maps, -3, -2) - maps_of_shifted)[inside, inside].max()
 print(f"convolution: largest difference {difference:.1e}")
 
@@ -255,8 +255,9 @@ figure = plot_lines(
 show(
     figure,
     alt="A curve that stays high for small shifts and then falls steeply.",
-    caption="Convolution and pooling forgive a pixel or two; beyond that, the Dense "
-    "layer has never seen digits there (measured when this page is built).",
+    caption="A shift by a pixel or two hardly matters. That is not the work of "
+    "convolution and pooling alone: this network was trained on shifted digits "
+    "(measured when this page is built).",
 )
 
 # %% [markdown]
@@ -323,13 +324,13 @@ assert map_bytes == 4 * 21_632
 # 68 times the memory of the weights that made them. Sharing shrinks parameters, not
 # activations; in training, where all activations are kept for the way back, they are
 # what fills the memory. (Adam keeps two more numbers for every parameter, which here is
-# nothing: for the dense equivalent it would be another 136 MB.)
+# little; for the dense equivalent it would be another 136 MB.)
 #
 # ## Tied weights in an autoencoder
 #
 # "Weight tying" also names another thing. An autoencoder squeezes an image through a
 # few numbers and rebuilds it. The decoder may use the encoder's own weights,
-# *transposed*: one matrix, used twice, in two layers. Nothing slides here.
+# *transposed*: one matrix, used twice, in two layers. There is no window here.
 
 
 # %%
@@ -460,12 +461,12 @@ assert np.allclose(both_turned, turned_last, atol=1e-5)
 
 # %% [markdown]
 # **3.** With `padding="same"` a convolution keeps the size. Is it still exactly
-# equivariant, up to the rim of the image?
+# equivariant, up to the border of the image?
 #
 # <details><summary>Answer</summary>
 #
-# Not at the rim. There the kernel sees zeros that are no part of the image, and they do
-# not shift with it. (On a shift around a torus, `border_mode="wrap"`, it is exact
+# Not at the border. There the kernel sees zeros that are no part of the image, and they
+# do not shift with it. (On a shift around a torus, `border_mode="wrap"`, it is exact
 # everywhere.)
 #
 # </details>

@@ -178,7 +178,7 @@ if fast:
     asked = list(dict.fromkeys([choice.name, *light]))[:2]
 
 with tempfile.TemporaryDirectory() as folder:
-    told = {
+    results = {
         name: ask(name, Path(folder) / "edges.keras", rounds=3 if fast else 9)
         for name in asked
     }
@@ -194,20 +194,20 @@ with tempfile.TemporaryDirectory() as folder:
 # %%
 def largest_difference(what):
     """By backend: how far its numbers lie from those of any other, at most."""
-    apart = dict.fromkeys(told, 0.0)
-    for one, other in itertools.combinations(told, 2):
-        gap = float(np.abs(told[one][what] - told[other][what]).max())
+    apart = dict.fromkeys(results, 0.0)
+    for one, other in itertools.combinations(results, 2):
+        gap = float(np.abs(results[one][what] - results[other][what]).max())
         apart[one], apart[other] = max(apart[one], gap), max(apart[other], gap)
     return apart
 
 
 apart, edges_apart = largest_difference("answers"), largest_difference("edges")
 digits, labels = load_digits()
-readings = {name: told[name]["answers"].argmax(axis=1) for name in told}
+readings = {name: results[name]["answers"].argmax(axis=1) for name in results}
 first = readings[asked[0]]
 
 print(f"{'backend':12} {'digits right':>12} {'read otherwise':>15} {'difference':>11}")
-for name in told:
+for name in results:
     right = f"{np.sum(readings[name] == labels)} of {len(labels)}"
     other = np.sum(readings[name] != first)
     print(f"{name:12} {right:>12} {other:15} {apart[name]:11.1e}")
@@ -254,26 +254,25 @@ assert np.ptp(list(orders.values())) < 1e-4
 # %% [markdown]
 # ## How fast are they?
 #
-# Three questions, and who wins one need not win another: how long from starting Python
-# to the first answer, how long for one more image, and how many images a second if
-# there are many.
-# The forward pass is compiled once by `kerasconv.predict.Predictor`, with what each
-# backend has for that.
+# Three questions: how long is it from starting Python to the first answer, how long for
+# one more image, and how many images are read in a second if there are many? The
+# fastest at one need not be the fastest at another. The forward pass is compiled once
+# by `kerasconv.predict.Predictor`, with what each backend has for that.
 
 # %%
 print(f"{'backend':12} {'first answer':>13} {'one image':>10} {'many':>10}")
-for name, answer in told.items():
+for name, answer in results.items():
     print(
         f"{name:12} {answer['first']:11.1f} s {1e3 * answer['one']:7.2f} ms"
         f" {1 / answer['many']:8,.0f}/s"
     )
 
-assert all(answer["one"] > 0 for answer in told.values())
+assert all(answer["one"] > 0 for answer in results.values())
 
 # %%
 figure = plot_scores(
-    {name: 1e3 * float(answer["one"]) for name, answer in told.items()},
-    xlabel="one image (milliseconds, each step is ten times the last)",
+    {name: 1e3 * float(answer["one"]) for name, answer in results.items()},
+    xlabel="one image (milliseconds, logarithmic axis)",
     log=True,
 )
 show(
@@ -285,7 +284,7 @@ show(
 
 # %%
 figure = plot_scores(
-    {name: 1 / float(answer["many"]) for name, answer in told.items()},
+    {name: 1 / float(answer["many"]) for name, answer in results.items()},
     xlabel="images per second, 512 at a time",
 )
 show(
@@ -326,7 +325,7 @@ show(
 # </details>
 
 # %% tags=["hide-cell"]
-assert all(answer["backend"] == name for name, answer in told.items())
+assert all(answer["backend"] == name for name, answer in results.items())
 
 # %% [markdown]
 # **2.** Will `keras.random.normal((3,), seed=0)` give the same three numbers
@@ -341,9 +340,9 @@ assert all(answer["backend"] == name for name, answer in told.items())
 # </details>
 
 # %% tags=["hide-cell"]
-drawn = {name: tuple(answer["random"].round(6)) for name, answer in told.items()}
+drawn = {name: tuple(answer["random"].round(6)) for name, answer in results.items()}
 print(drawn)
-if {"jax", "numpy"} <= set(told):
+if {"jax", "numpy"} <= set(results):
     assert drawn["jax"] != drawn["numpy"]
 
 # %% [markdown]
@@ -380,7 +379,7 @@ assert "--backend" in asked_for.reason
 # </details>
 
 # %% tags=["hide-cell"]
-best_two = np.sort(told[asked[0]]["answers"], axis=1)[:, -2:]
+best_two = np.sort(results[asked[0]]["answers"], axis=1)[:, -2:]
 closest = float(np.diff(best_two, axis=1).min())
 print(f"closest race: {closest:.3f}, needed: {2 * largest:.1e}")
 assert closest > 2 * largest

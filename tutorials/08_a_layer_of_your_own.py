@@ -63,7 +63,7 @@ plotting.show(
     alt="A 4 by 4 array of the numbers 0 to 15 and its four taps, each 2 by 2: upper "
     "left 0 2 8 10, upper right 1 3 9 11, lower left 4 6 12 14, lower right 5 7 13 15.",
     caption="The four taps of a two by two window with stride 2. Each is a shifted, "
-    "thinned copy of the input; the same place in all four is one window.",
+    "subsampled copy of the input; the same place in all four is one window.",
 )
 
 assert pictures["lower right"].tolist() == [[5, 7], [13, 15]]
@@ -92,7 +92,7 @@ for name, (line, layer) in one_line_each.items():
 # ## An idea that is not there yet
 #
 # Keras pools by the largest value of a window. What about the **range**, the largest
-# minus the smallest? It is 0 where the image is level and large where it changes, in
+# minus the smallest? It is 0 where the image is constant and large where it changes, in
 # whatever direction: an edge detector without a kernel. (Image processing knows it as
 # the *morphological gradient*.)
 #
@@ -128,11 +128,11 @@ class RangePool(WindowLayer):
 
 
 # %% [markdown]
-# Three lines deserve a word. `border_mode="edge"` repeats the rim, because zeros would
-# draw edges ([as we saw](02_edges_in_two_dimensions.py)). `to_compute_dtype` brings the
-# input, integers too, to what the layer computes in. And `get_config` mirrors the
-# constructor, so that a model with this layer can be saved: a layer is rebuilt from its
-# config.
+# Three lines deserve a word. `border_mode="edge"` repeats the edge pixels, because
+# zeros would draw edges ([as we saw](02_edges_in_two_dimensions.py)).
+# `to_compute_dtype` brings the input, integers too, to what the layer computes in. And
+# `get_config` mirrors the constructor, so that a model with this layer can be saved: a
+# layer is rebuilt from its config.
 
 # %%
 result = RangePool(2)(numbers)
@@ -164,7 +164,7 @@ plotting.show(
 # %% [markdown]
 # ## Is it right?
 #
-# First the values, against code that shares nothing with ours. SciPy has the
+# First the values, against code that is independent of ours. SciPy has the
 # morphological gradient, and calls our border "nearest":
 
 # %%
@@ -172,7 +172,7 @@ truth = ndimage.morphological_gradient(grey[0, ..., 0], size=3, mode="nearest")
 assert np.allclose(ranges, truth, atol=1e-6)
 
 # %% [markdown]
-# We wrote nothing about the number of axes. The same class takes a signal and a volume:
+# Our class does not mention the number of axes. It takes a signal and a volume too:
 
 # %%
 rng = np.random.default_rng(0)
@@ -200,7 +200,7 @@ print(report)
 assert not report.failed
 
 # %% [markdown]
-# Here is every tenth of the checks that passed, and why some do not apply. All are in
+# Here is every tenth check that passed, and why some do not apply. All are in
 # `list_checks()`.
 
 # %%
@@ -210,7 +210,7 @@ for name, reason in report.skipped.items():
     print(f"skipped {name}: {reason}")
 
 # %% [markdown]
-# A check that cannot fail is worth nothing. So let us break a promise: a copy of our
+# A check that cannot fail is worthless. So let us break a promise: a copy of our
 # layer whose author forgot `get_config`.
 
 
@@ -266,7 +266,7 @@ assert model.count_params() == (3 * 3 * 1 * 8 + 8) + (8 * 10 + 10)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Only `call`. A subclass holds its difference and nothing else.
+# Only `call`: a subclass holds only its difference.
 #
 # </details>
 
@@ -294,9 +294,9 @@ assert midrange.tolist() == [[2.5, 4.5], [10.5, 12.5]]
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In a level window the variance is 0, and there the square root is infinitely steep:
-# infinity times zero is NaN, and one such window would spoil the whole training. The
-# root must never see that 0. Replace it by 1 *before* the root and put the 0 back
+# In a constant window the variance is 0, where the derivative of the square root is
+# infinite: infinity times zero is NaN, and one such window turns all weights into NaN.
+# The root must never see that 0. Replace it by 1 *before* the root and put the 0 back
 # *after* it; replacing it after the root alone is not enough, since both branches of a
 # `where` are differentiated.
 #
@@ -305,7 +305,7 @@ assert midrange.tolist() == [[2.5, 4.5], [10.5, 12.5]]
 
 # %% tags=["hide-cell"]
 def root(x):
-    """The square root, with slope 0 instead of infinity at 0."""
+    """The square root, with gradient 0 instead of infinity at 0."""
     positive = x > 0
     return ops.where(positive, ops.sqrt(ops.where(positive, x, 1.0)), 0.0)
 
@@ -324,7 +324,7 @@ class NaiveSpreadPool(RangePool):
 
 @keras.saving.register_keras_serializable(package="tutorial")
 class SpreadPool(NaiveSpreadPool):
-    """The same, with a root that a level window does not spoil."""
+    """The same, with gradient 0 where a window is constant."""
 
     root = staticmethod(root)
 

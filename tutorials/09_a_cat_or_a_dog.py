@@ -103,7 +103,7 @@ try:
     data_found = True
 except KerasconvError as reason:
     data_found = False
-    print(f"From here on this page has nothing to measure: {reason}")
+    print(f"From here on this page cannot measure: {reason}")
 
 names = ["cat", "dog"]  # label 0, label 1
 if data_found:
@@ -334,10 +334,9 @@ if data_found:
 
 # %% [markdown]
 # That is the course's claim in numbers: generic filters do not suit all images. The
-# same signed edges that read digits almost as well as a network leave the question half
-# open for photographs. It is not that the edges were wrong: the network's first layer
-# finds edges too. It is what is built *upon* them that nobody knows how to make by
-# hand.
+# same signed edges that read digits almost as well as a network fall well behind one on
+# photographs. The edges themselves are not wrong: the network's first
+# layer finds edges too. But nobody knows by hand what to build *upon* them.
 #
 # ## What it learned
 #
@@ -362,7 +361,7 @@ if data_found:
 # %% [markdown]
 # ## Where it is wrong
 #
-# An honest look at any classifier includes what it was most sure of and got wrong.
+# Look at any classifier's errors too, above all at those of which it was most sure.
 
 # %%
 if data_found:
@@ -408,9 +407,9 @@ assert 0.04 < lower[1] - lower[0] < 0.05
 #
 # <details><summary>Answer</summary>
 #
-# Nothing at all to the linear one: it has a weight for each pixel and never knew which
-# ones are neighbours. The convolution is lost: its 3 by 3 windows hold pixels that have
-# nothing to do with each other, and no filter fits all places any more.
+# It makes no difference to the linear one, which has a weight for each pixel and never
+# knew which ones are neighbours. The convolution is lost: its 3 by 3 windows hold
+# pixels that have no relation to each other, and no filter fits all places any more.
 #
 # </details>
 
@@ -433,7 +432,7 @@ assert not np.allclose(window_before, window_after)
 #
 # <details><summary>Answer</summary>
 #
-# It should, but nothing makes it do so: convolutions are equivariant to shifts, not to
+# It should, but it does not by itself: convolutions are equivariant to shifts, not to
 # mirroring. Training on mirror images brings the answers together. Averaging the two
 # answers makes them equal, and usually a little better.
 #

@@ -9,11 +9,12 @@ pages are read; nothing is copied by hand.
 import functools
 import importlib
 import json
+import posixpath
 import re
 import sys
 import textwrap
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sphinx.util import inspect
 
@@ -138,7 +139,7 @@ def api() -> str:
 
 
 def benchmarks() -> str:
-    """All figures of every table, of which the README has a digest."""
+    """All figures of every table."""
     render, sections = _render(), []
     for path in sorted(render.RESULTS.glob("*.json")):
         table = render.rendered(json.loads(path.read_text()), digest=False)
@@ -154,13 +155,8 @@ def tutorials() -> str:
     )
 
 
-def zoo() -> str:
-    """The table of the models, its links seen from the checkout."""
-    return _render().zoo().replace("](models/", "](/models/")
-
-
 def _render():
-    """The module that renders the tables of the README."""
+    """The module that renders the tables of the benchmarks."""
     folder = str(CHECKOUT / "tests" / "benchmarks")
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -176,13 +172,21 @@ def fill(parts, app, docname, source) -> None:
         source[0] = source[0].replace("](../README.md", "](index.md")
 
 
+# Pages of the checkout that are parts of pages of the site.
+HERE = {
+    "/models/README.md": "/tutorials/zoo.md",
+    "/tests/benchmarks/README.md": "/tutorials/benchmarks.md",
+}
+
+
 def seen_from_the_checkout(app, path, docname, source) -> None:
     """Let the links of an included page lead on from where it lies."""
-    source[0] = re.sub(
-        r"\]\((?![a-z]+:|[#/])([^)]+)\)",
-        lambda found: f"]({PurePosixPath('/', path.parent.as_posix(), found[1])})",
-        source[0],
-    )
+
+    def link(found: re.Match) -> str:
+        target = posixpath.normpath(f"/{path.parent.as_posix()}/{found[1]}")
+        return f"]({HERE.get(target, target)}{found[2]})"
+
+    source[0] = re.sub(r"\]\((?![a-z]+:|[#/])([^)#]+)([^)]*)\)", link, source[0])
 
 
 def restructure(app, what, name, obj, options, lines) -> None:
@@ -225,7 +229,7 @@ def _table(found: re.Match) -> str:
 def setup(app) -> None:
     """Called by Sphinx."""
     # Now, and not when the page is read: the tutorials before it take minutes.
-    parts = {part.__name__: part() for part in (api, benchmarks, tutorials, zoo)}
+    parts = {part.__name__: part() for part in (api, benchmarks, tutorials)}
     app.connect("source-read", functools.partial(fill, parts))
     app.connect("include-read", seen_from_the_checkout)
     app.connect("autodoc-process-signature", signature)

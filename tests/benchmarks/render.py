@@ -1,12 +1,14 @@
-"""Write the figures in `results/` into the tables of the README and of `results/`.
+"""Write the measured figures into the pages that quote them.
 
     python tests/benchmarks/render.py [--check]
 
-`results/NAME.json` has the figures; `results/NAME.md` shows all of them. Between
-`<!-- benchmark:NAME -->` and `<!-- /benchmark:NAME -->` the README quotes those that
-have a target or a name, of several layers the slowest against its peer; the table of
-the zoo, `<!-- zoo -->`, comes from the cards. With --check nothing is written, and the
-exit status is 1 where a page says something else than the figures.
+`results/NAME.json` has the figures of a benchmark, and the cards those of the models.
+`results/NAME.md` shows all figures of a benchmark. The page beside this file quotes,
+between `<!-- edges -->` and `<!-- /edges -->` and so on, those that have a target or a
+name, of several layers the slowest against its peer. `models/README.md` has the table
+of all models; the README of the package four of them and a few single figures, between
+such markers too. With --check nothing is written, and the exit status is 1 where a page
+says something else than the figures.
 """
 
 import argparse
@@ -21,8 +23,16 @@ from _harness import met, target
 
 from kerasconv.models import _readme, cards
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parents[2] / "README.md"
+
+FOUR = {
+    "mnist_cnn/mnist": "digits: the network of the course, the best on corrupted ones",
+    "digits_cnn/mnist": "digits that are cleanly written",
+    "edge_classifier/mnist": "digits, from fixed edges and one Dense layer",
+    "cats_dogs_cnn/cats_vs_dogs": "colour photographs of 32x32 pixels: cat or dog",
+}
+"""The models that the README shows, and what for."""
 
 
 def rendered(result: dict[str, Any], digest: bool = True) -> str:
@@ -30,7 +40,7 @@ def rendered(result: dict[str, Any], digest: bool = True) -> str:
 
     Args:
         result: the figures.
-        digest: whether to leave out what the README does not quote, and to show of
+        digest: whether to leave out what has no target and no name, and to show of
             the layers only the slowest against its peer.
     """
     if "format" in result["rows"][0]:
@@ -81,27 +91,59 @@ def _cell(rows: Sequence[dict[str, Any]]) -> str:
     return f"{f'**{ratio}**' if missed else ratio} ({row['ms']:g} ms)"
 
 
-def pages(results: Path) -> dict[Path, str]:
-    """The pages of `results/`, each with all figures of a table."""
-    found = {}
-    for path in sorted(results.glob("*.json")):
-        table = rendered(json.loads(path.read_text()), digest=False)
-        found[path.with_suffix(".md")] = f"# {path.stem}\n\n{table}\n"
-    return found
+def figures(results: Path) -> dict[str, str]:
+    """The single figures that the README quotes, by the name of their markers."""
+
+    def chosen(name: str, **facts: str) -> list[dict[str, Any]]:
+        rows = json.loads((results / f"{name}.json").read_text())["rows"]
+        return [row for row in rows if facts.items() <= row.items()]
+
+    def span(rows: list[dict[str, Any]]) -> str:
+        ratios = [row["ratio"] for row in rows]
+        return f"{min(ratios):.2f}-{max(ratios):.2f}"
+
+    sobel = {"race": "forward", "layer": "Sobel"}
+    jax = {"backend": "jax", "mode": "jit"}
+    (photos,) = chosen("edges", **sobel, **jax, shape="8x512x512x3", peer="OpenCV")
+    pools = chosen("pools", race="forward", **jax, peer="Keras's faster pool")
+    (digit,) = chosen(
+        "predictor", backend="jax", shape="1x28x28x1", peer="model.predict"
+    )
+    return {
+        "keras": span(chosen("edges", **sobel, peer="keras.ops sobel_edges")),
+        "sobel-ms": f"{photos['ms']:.2g}",
+        "opencv": f"{photos['ratio']:.2f}",
+        "l2pool": span([row for row in pools if row["layer"].startswith("L2Pool")]),
+        "digit-ms": f"{digit['ms']:.2g}",
+        "predict-ms": f"{digit['peer_ms']:.2g}",
+    }
+
+
+def four() -> str:
+    """The models to know, as Markdown."""
+    lines = ["| model | for | parameters | test accuracy |", "|---|---|---|---|"]
+    known = cards()
+    for name, purpose in FOUR.items():
+        facts = known[name].facts
+        lines.append(
+            f"| `{name}` | {purpose} | {facts['parameters']['total']:,} | "
+            f"{facts['test']['accuracy']:.2%} |"
+        )
+    return "\n".join(lines)
 
 
 def zoo() -> str:
-    """The models and what their cards say, as Markdown."""
+    """All models and what their cards say, as Markdown."""
     lines = [
         "| model | parameters | data set | test accuracy (95 %) | errors | "
-        "over seeds | spoilt | size | images/s |",
+        "over seeds | corrupted | size | images/s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, card in cards().items():
         facts, test = card.facts, card.facts["test"]
         low, high = test["interval"]
         cells = [
-            f"[{name}](models/{card.architecture}/README.md)",
+            f"[{name}]({card.architecture}/README.md)",
             f"{facts['parameters']['total']:,}",
             facts["data"]["name"],
             f"{test['accuracy']:.2%} ({low:.2%} to {high:.2%})",
@@ -115,30 +157,43 @@ def zoo() -> str:
     return "\n".join(lines)
 
 
-def updated(text: str, results: Path) -> str:
-    """`text` with every table in place of what stood between its markers."""
-    tables = {"zoo": zoo()}
-    for path in sorted(results.glob("*.json")):
-        tables[f"benchmark:{path.stem}"] = rendered(json.loads(path.read_text()))
-    for name, table in tables.items():
+def updated(text: str, parts: dict[str, str]) -> str:
+    """`text` with every part in place of what stood between its markers."""
+    for name, part in parts.items():
         start, end = (f"<!-- {slash}{name} -->" for slash in ("", "/"))
+        line = "\n" if "\n" in part else ""
+        block = f"{start}{line}{part}{line}{end}"
         text, found = re.subn(
-            f"{start}.*?{end}",
-            lambda _, block=f"{start}\n{table}\n{end}": block,
-            text,
-            flags=re.DOTALL,
+            f"{start}.*?{end}", lambda _, block=block: block, text, flags=re.DOTALL
         )
         if found != 1:
             raise SystemExit(f"{start} ... {end} stands {found} times, not once")
     return text
 
 
+def pages(checkout: Path, results: Path) -> dict[Path, str]:
+    """Every page that quotes figures, as it should be."""
+    found, digests = {}, {}
+    for path in sorted(results.glob("*.json")):
+        result = json.loads(path.read_text())
+        digests[path.stem] = rendered(result)
+        table = rendered(result, digest=False)
+        found[path.with_suffix(".md")] = f"# {path.stem}\n\n{table}\n"
+    parts = {
+        checkout / "README.md": {"zoo": four(), **figures(results)},
+        checkout / "models" / "README.md": {"zoo": zoo()},
+        checkout / "tests" / "benchmarks" / "README.md": digests,
+    }
+    for path, own in parts.items():
+        found[path] = updated(path.read_text(encoding="utf-8"), own)
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="render.py")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args(arguments)
-    text = README.read_text(encoding="utf-8")
-    fresh = {README: updated(text, RESULTS), **pages(RESULTS)}
+    fresh = pages(CHECKOUT, RESULTS)
     stale = [
         path
         for path, page in fresh.items()
@@ -146,7 +201,9 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     for path in stale:
         if options.check:
-            print(f"{path.name} differs; run tests/benchmarks/render.py")
+            print(
+                f"{path.relative_to(CHECKOUT)} differs; run tests/benchmarks/render.py"
+            )
         else:
             path.write_text(fresh[path], encoding="utf-8")
     return int(options.check and bool(stale))
