@@ -2,37 +2,61 @@
 
 Keras fixes its backend at import, so a plain `pytest` starts one pytest-xdist worker
 a backend, and every worker runs every test. A test marked `once` does not depend on
-the backend and runs in one worker only. `pytest --backend jax` runs in this process,
-on one backend, which is what a debugger wants.
+the backend: a worker that is through with its own takes such tests, a file at a time
+(`scheduling.py`). `pytest --backend jax` runs all tests in this process, on one
+backend, which is what a debugger wants.
+
+What the run writes outside of a test's own folder, compiled programs above all, lies
+in one folder of the run that all its workers share and that goes with it. The summary
+says how much memory each worker took at most; over `MEMORY` the run fails.
 """
 
+import atexit
 import gc
+import json
 import os
+import resource
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import scheduling
 
 from kerasconv import backends
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
-# A keras.json of the user's must not change what the tests see.
-os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="kerasconv-tests-")
+MEMORY = 3e9
+"""Bytes that a worker may take."""
+
+RUN = os.environ.get("KERASCONV_TESTS")
+if RUN is None:
+    RUN = os.environ["KERASCONV_TESTS"] = tempfile.mkdtemp(prefix="kerasconv-tests-")
+    atexit.register(shutil.rmtree, RUN, ignore_errors=True)
+
+# A keras.json of the user's must not change what the tests see, nor a program that
+# another run compiled, and half wrote, what they compute.
+os.environ["KERAS_HOME"] = os.path.join(RUN, "keras")
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(RUN, "inductor")
+os.environ["TRITON_CACHE_DIR"] = os.path.join(RUN, "triton")
+os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if SHARED_DATA.is_dir():
     os.environ.setdefault("TFDS_DATA_DIR", str(SHARED_DATA))
 
+_ONCE = Path(RUN, "once.json")
 _DONE = pytest.StashKey[int]()
 
 _results: dict[str, Counter] = {}
+_memory: dict[str, float] = {}
 _here = ""
 _session = None
-_collected = 0
+_scheduler = None
 
 
 def pytest_addoption(parser):
@@ -59,16 +83,25 @@ def pytest_cmdline_main(config):
         _here = backends.activate(asked)
 
 
-def pytest_collection_modifyitems(config, items):
-    if not hasattr(config, "workerinput"):
-        return
-    # The last in order of preference has the least to do: numpy cannot train.
-    if os.environ["KERAS_BACKEND"] == backends.installed()[-1]:
-        return
-    once = [item for item in items if item.get_closest_marker("once")]
-    if once:
-        config.hook.pytest_deselected(items=once)
-        items[:] = [item for item in items if item not in once]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    global _scheduler
+    if config.option.dist == "each":
+        _scheduler = scheduling.BackendScheduling(config, log, _once)
+    return _scheduler
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session):
+    """Tell the scheduler which tests are `once`: it sees names, and no marks."""
+    if hasattr(session.config, "workerinput"):
+        names = [i.nodeid for i in session.items if i.get_closest_marker("once")]
+        _ONCE.write_text(json.dumps(names))
+
+
+def _once():
+    # Every worker wrote the same, and the scheduler asks when all have collected.
+    return json.loads(_ONCE.read_text())
 
 
 def pytest_sessionstart(session):
@@ -76,16 +109,10 @@ def pytest_sessionstart(session):
     _session = session
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node, ids):
-    global _collected
-    _collected += len(ids)
-
-
 def pytest_runtest_logstart():
     # xdist counts one worker's tests, and the progress would end beyond 100 %.
-    if _collected:
-        _session.testscollected = _collected
+    if _scheduler:
+        _session.testscollected = _scheduler.total
 
 
 def pytest_report_header(config):
@@ -103,6 +130,26 @@ def pytest_runtest_logreport(report):
         _results.setdefault(name, Counter())[report.outcome] += 1
 
 
+def pytest_sessionfinish(session):
+    """Hand what this process took to the summary, of this process or the first."""
+    took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    took *= 1 if sys.platform == "darwin" else 1024
+    if hasattr(session.config, "workerinput"):
+        session.config.workeroutput["memory"] = took
+    elif _here:
+        _memory[_here] = took
+    elif any(took > MEMORY for took in _memory.values()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    # A worker that crashed hands nothing over.
+    name = node.gateway.spec.env["KERAS_BACKEND"]
+    took = getattr(node, "workeroutput", {}).get("memory", 0)
+    _memory[name] = max(took, _memory.get(name, 0))
+
+
 def pytest_terminal_summary(terminalreporter):
     if not _results:
         return
@@ -110,6 +157,9 @@ def pytest_terminal_summary(terminalreporter):
     for name in backends.BACKENDS:
         if name in _results:
             counts = ", ".join(f"{n} {what}" for what, n in _results[name].items())
+            took = _memory.get(name, 0)
+            limit = f", more than {MEMORY / 1e9:.1f}" if took > MEMORY else ""
+            counts += f"; {took / 1e9:.1f} GB of memory at most{limit}"
             terminalreporter.line(f"{name:<12}{counts}")
         elif name not in backends.installed():
             terminalreporter.line(f"{name:<12}not installed")
