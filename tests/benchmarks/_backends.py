@@ -251,7 +251,7 @@ def value_error(truth: np.ndarray, crop: int = 0, axes=None) -> Callable[[Any], 
     return error
 
 
-def slope_error(
+def gradient_error(
     truth: Callable, inputs: Sequence[np.ndarray], g: np.ndarray, axes=None
 ) -> Callable[[Any], float]:
     """The error of [y, *gradients] from what finite differences of the truth say.
@@ -263,7 +263,7 @@ def slope_error(
     directions = [np.random.default_rng(1).standard_normal(x.shape) for x in inputs]
 
     @functools.cache
-    def slope():
+    def derivative():
         step = 1e-8  # so small that hardly any window changes its maximum
         up, down = (
             truth(*(x + s * d for x, d in zip(inputs, directions, strict=True)))
@@ -276,6 +276,8 @@ def slope_error(
         if axes:
             gradients = [part.transpose(axes) for part in gradients]
         along = sum(map(np.vdot, gradients, directions))
-        return abs(along - slope()) / np.sqrt(sum(np.vdot(d, d) for d in gradients))
+        return abs(along - derivative()) / np.sqrt(
+            sum(np.vdot(d, d) for d in gradients)
+        )
 
     return error

@@ -3,8 +3,8 @@
     python tests/benchmarks/breakdown.py [--backend jax] [--shapes 8x512x512x3 ...]
 
 For each shape the time of the compiled layer beside that of its interior alone (no
-border to make), of copying the input into an array that is there already and into a
-fresh one, and of OpenCV; with the page faults a call and the share of the time that
+border to make), of copying the input into an existing array and into a fresh
+one, and of OpenCV; with the page faults a call and the share of the time that
 the kernel of the system takes. On JAX also the loops that XLA made of the layer, how
 many threads each is split over, and the time in each.
 """
@@ -43,13 +43,13 @@ def main() -> None:
         inner = type(layer)(output="magnitude", padding="valid")
         print(f"{name}: {x.nbytes / 2**20:.1f} MiB in, as much out")
         for label, call in {
-            "copy, array there": lambda x=x, out=out: np.copyto(out, x),
+            "copy, existing array": lambda x=x, out=out: np.copyto(out, x),
             "copy, fresh array": x.copy,
-            "OpenCV, array there": edges.opencv(x, "Sobel"),
+            "OpenCV, existing array": edges.opencv(x, "Sobel"),
             "interior alone": backends.forward(inner, tensor, options.backend, mode),
             "the layer": backends.forward(layer, tensor, options.backend, mode),
         }.items():
-            print(f"  {label:20} {usage(call)}")
+            print(f"  {label:22} {usage(call)}")
         if options.backend == "jax":
             loops(layer, tensor)
 

@@ -1,12 +1,12 @@
-"""What bounds the pools where they miss a target: calls, roots, layouts and rests.
+"""What bounds the pools where they miss a target: calls, roots, layouts, last windows.
 
     python tests/benchmarks/breakdown_pools.py [--backend torch]
 
-On TensorFlow, under XLA at (256, 28, 28, 1), the time of a program that does nothing
-beside that of the sums of squares, of their roots, of L2Pool and of MaxPooling; and of
-the slopes of a bias that is added and of one in `BiasAdd`. On torch, compiled, L2Pool
-in both layouts beside LPPool2d; and the backward pass of windows of 3 over images that
-are a whole number of windows long and over images that are not.
+On TensorFlow, under XLA at (256, 28, 28, 1), the time of an empty program beside that
+of the sums of squares, of their roots, of L2Pool and of MaxPooling; and of the gradient
+of a bias that is added and of one in `BiasAdd`. On torch, compiled, L2Pool in both
+layouts beside LPPool2d; and the backward pass of windows of 3 over images whose sides
+are multiples of 3 and over images whose sides are not.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def tensorflow(backends):
         return tf.add_n([x[:, i::2, j::2] ** 2 for i in (0, 1) for j in (0, 1)])
 
     programs = {
-        "nothing": lambda x: x[:1, :1] + 1,
+        "an empty program": lambda x: x[:1, :1] + 1,
         "sums of squares": sums,
         "their roots": lambda x: tf.sqrt(sums(x)),
         "L2Pool": layers.L2Pool(2),
@@ -65,18 +65,18 @@ def tensorflow(backends):
     large = tf.constant(np.random.default_rng(0).random((8, 510, 510, 8), "float32"))
     bias = tf.Variable(np.zeros(8, "float32"))
 
-    def slope_of(add):
+    def gradient_of(add):
         @tf.function
-        def slope(g):
+        def gradient(g):
             with tf.GradientTape() as tape:
                 y = add(large, bias)
             return tape.gradient(y, bias, g)
 
-        return lambda: slope(large).numpy()
+        return lambda: gradient(large).numpy()
 
     yield (
-        "slopes of a bias at (8, 510, 510, 8)",
-        {"added": slope_of(tf.add), "BiasAdd": slope_of(tf.nn.bias_add)},
+        "gradients of a bias at (8, 510, 510, 8)",
+        {"added": gradient_of(tf.add), "BiasAdd": gradient_of(tf.nn.bias_add)},
     )
 
 

@@ -3,8 +3,8 @@
     python tests/benchmarks/edges.py [--backend jax] [--quick] [--json FILE]
 
 Each contender has its best mode: OpenCV and SciPy write into preallocated arrays,
-Kornia gets channels first and its own compiler. "OpenCV" is its plain interface, told
-to use two threads; "OpenCV, split" also shares the images between two threads of
+Kornia gets channels first and its own compiler. "OpenCV" is its plain interface, set
+to two threads; "OpenCV, split" also shares the images between two threads of
 Python. `DepthwiseConv2D` has the kernels as weights and zeros outside.
 """
 
@@ -109,11 +109,11 @@ def backward(x, backend, modes, ours):
     g = backends.native(upstream, backend)
     for job in SMOOTH:
 
-        def slope(border, job=job, axes=None):
+        def gradient(border, job=job, axes=None):
             truth = functools.partial(magnitude, job=job, border=border)
-            return backends.slope_error(truth, [x.astype("float64")], upstream, axes)
+            return backends.gradient_error(truth, [x.astype("float64")], upstream, axes)
 
-        symmetric, zeros = slope("symmetric"), slope("constant")
+        symmetric, zeros = gradient("symmetric"), gradient("constant")
         for mode in modes:
             peer = depthwise(job, x.shape[-1])
             call = backends.backward(peer, tensor, g, backend, mode)
@@ -123,7 +123,7 @@ def backward(x, backend, modes, ours):
                 yield Contender(job, call, symmetric, mode, job, ours=True)
     if backend == "torch":
         first, gf = (t.permute(0, 3, 1, 2).contiguous() for t in (tensor, g))
-        error = slope("symmetric", "Sobel", axes=(0, 2, 3, 1))
+        error = gradient("symmetric", "Sobel", axes=(0, 2, 3, 1))
         for mode in modes:
             call = backends.backward(kornia_sobel, first, gf, backend, mode)
             yield Contender("Kornia", call, error, mode)

@@ -74,7 +74,7 @@ def backward(x, weights, backend, modes, kinds):
     upstream = np.random.default_rng(2).random(shape, "float32")
     g = backends.native(upstream, backend)
     inputs = [part.astype("float64") for part in (x, *weights)]
-    error = backends.slope_error(convolved, inputs, upstream)
+    error = backends.gradient_error(convolved, inputs, upstream)
     for kind in kinds:
         for mode in modes:
             made = layer(kind, x, weights)

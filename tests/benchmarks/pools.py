@@ -98,18 +98,18 @@ def backward(x, backend, modes, geometry, layers):
     )
     g = backends.native(upstream, backend)
 
-    def slope(kind, axes=None):
+    def gradient(kind, axes=None):
         size, strides = geometry
         truth = functools.partial(pooled, kind=kind, size=size, strides=strides)
-        return backends.slope_error(truth, [x.astype("float64")], upstream, axes)
+        return backends.gradient_error(truth, [x.astype("float64")], upstream, axes)
 
     for kind in ("MaxPooling", *layers):
-        error = slope(kind)
+        error = gradient(kind)
         for mode in modes:
             call = backends.backward(layer(kind, *geometry), tensor, g, backend, mode)
             yield contender(kind, geometry, call, error, mode, group=False)
     if backend == "torch":
-        error = slope("L2Pool", axes=(0, 2, 3, 1))
+        error = gradient("L2Pool", axes=(0, 2, 3, 1))
         for name, (first, gf) in channels_first(tensor, g):
             for mode in modes:
                 call = backends.backward(lp_pool(*geometry), first, gf, backend, mode)
