@@ -16,7 +16,15 @@ from pathlib import Path
 
 from kerasconv.errors import KerasconvError, UsageError
 
-__all__ = ["BACKENDS", "Choice", "activate", "choose", "installed", "version"]
+__all__ = [
+    "BACKENDS",
+    "Choice",
+    "activate",
+    "check_name",
+    "choose",
+    "installed",
+    "version",
+]
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ def choose(name: str | None = None) -> Choice:
         KerasconvError: the backend that was asked for, or every backend, is missing.
     """
     if name:
-        return _required(name, "asked for with --backend")
+        return _required(name)
     if os.environ.get("KERAS_BACKEND"):
         return _required(
             os.environ["KERAS_BACKEND"], "the environment variable KERAS_BACKEND"
@@ -113,7 +121,7 @@ def activate(name: str | None = None) -> str:
     # A half-imported Keras (an import hook runs while it loads) has settled too.
     if keras is not None and hasattr(keras, "backend"):
         running = keras.backend.backend()
-        if name and _required(name, "asked for with --backend").name != running:
+        if name and _required(name).name != running:
             raise KerasconvError(
                 f"Keras already runs on {running}; choose {name} before Keras is "
                 f"imported (KERAS_BACKEND={name})"
@@ -129,11 +137,24 @@ def activate(name: str | None = None) -> str:
     return choice.name
 
 
-def _required(name: str, source: str) -> Choice:
+def check_name(name: str, source: str = "asked for with --backend") -> None:
+    """Refuse a name that is no Keras backend, installed or not.
+
+    Args:
+        name: The name.
+        source: Where the name comes from, for the message.
+
+    Raises:
+        UsageError: there is no such backend.
+    """
     if name not in BACKENDS:
         raise UsageError(
             f"unknown backend {name!r} ({source}); choose one of {', '.join(BACKENDS)}"
         )
+
+
+def _required(name: str, source: str = "asked for with --backend") -> Choice:
+    check_name(name, source)
     if not _is_installed(name):
         raise KerasconvError(
             f"the backend {name} ({source}) is not installed; install it with: "

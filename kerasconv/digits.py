@@ -1,18 +1,21 @@
-"""The real MNIST test digits that travel in the package.
+"""The real MNIST test digits in the package.
 
-Six of each class, the first in the order of tensorflow-datasets, and four that
-every good network reads wrong, so that what is shown of a network is honest. MNIST
-is by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, CC BY-SA 3.0.
+Six of each class, the first in the order of tensorflow-datasets, and four hard ones
+that good networks misread, so that what is shown of a network is honest. MNIST is by
+Yann LeCun, Corinna Cortes and Christopher J. C. Burges, CC BY-SA 3.0.
 
 `python -m kerasconv.digits DATA_DIR` writes the file anew.
 """
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-__all__ = ["load_digits"]
+from kerasconv._pixels import to_unit
+
+__all__ = ["hard_digits", "load_digits"]
 
 PER_CLASS = 6
 
@@ -35,17 +38,33 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
         >>> images.shape, labels[:6].tolist()
         ((64, 28, 28, 1), [0, 0, 0, 0, 0, 0])
     """
-    from kerasconv._pixels import to_unit
+    arrays = _arrays()
+    return to_unit(arrays["images"]), arrays["labels"]
 
+
+def hard_digits() -> np.ndarray:
+    """Which of the sixty-four are the hard ones, that good networks misread.
+
+    Returns:
+        bool array of shape (64,), in the order of `load_digits`.
+
+    Example:
+        >>> np.flatnonzero(hard_digits()).tolist()
+        [60, 61, 62, 63]
+    """
+    return np.isin(_arrays()["index"], HARD)
+
+
+def _arrays() -> dict[str, np.ndarray]:
     with (
         resources.files("kerasconv").joinpath(_FILE).open("rb") as file,
         np.load(file) as arrays,
     ):
-        return to_unit(arrays["images"]), arrays["labels"]
+        return dict(arrays)
 
 
-def select(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """The digits that travel, picked from the whole test set."""
+def select(images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """The digits of the package, picked from the whole test set."""
     first = [np.flatnonzero(labels == c)[:PER_CLASS] for c in range(10)]
     index = np.concatenate([*first, HARD])
     return {"images": images[index], "labels": labels[index], "index": index}

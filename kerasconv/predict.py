@@ -1,4 +1,4 @@
-"""A compiled predictor: images in, probabilities out, without `predict`'s cost a call.
+"""A compiled predictor: images in, probabilities out, at little cost a call.
 
 `model.predict` prepares a data pipeline and callbacks at each call, which takes
 milliseconds; a network of this size needs a fraction of one.
@@ -26,13 +26,12 @@ class Predictor:
     padded. Inference mode: dropout does nothing, batch normalisation uses its
     moving statistics.
 
-    The weights are those of the moment when it was made: make a new one after
-    training further.
+    Make a new one after training further: an old one need not follow the model.
 
     Args:
         model: A built Keras model with one image input and one output.
-        batch_size: Images a batch. Larger ones need more memory and, for networks
-            of this size, gain nothing.
+        batch_size: Images a batch. Larger batches need more memory and, for networks
+            of this size, are no faster.
 
     Raises:
         ValueError: the model has several inputs or outputs, an input of unknown
@@ -117,8 +116,8 @@ class Predictor:
         return self._run(images)[: self.batch_size - missing]
 
     def _run(self, images: np.ndarray) -> np.ndarray:
-        # Compilers trace the model at the first call of a shape, and a Keras model
-        # may not be traced in two threads at once.
+        # The first call with a shape traces the model, and a Keras model may not be
+        # traced in two threads at once.
         if len(images) not in self._compiled:
             with self._lock:
                 self._forward(images)
@@ -181,9 +180,9 @@ def _tensorflow(model: Any) -> Forward:
 def _jax(model: Any) -> Forward:
     import jax
 
-    # Copies: Keras's own predict and fit donate a model's arrays to their programs,
-    # which deletes them. And arguments, not constants of the program, which the
-    # compiler would spend its time folding.
+    # Copies, because Keras's own predict and fit donate a model's arrays to their
+    # programs, which deletes them; and arguments of the program, because the compiler
+    # would spend its time folding constants.
     weights = (
         [jax.numpy.array(v.value, copy=True) for v in model.trainable_variables],
         [jax.numpy.array(v.value, copy=True) for v in model.non_trainable_variables],
@@ -255,7 +254,8 @@ def _numpy(model: Any) -> Forward:
     return lambda images: np.asarray(model(images, training=False), np.float32)
 
 
-_COMPILERS = {
+# The forward pass of each backend: the one place of this module where they differ.
+_COMPILERS: dict[str, Callable[[Any], Forward]] = {
     "tensorflow": _tensorflow,
     "jax": _jax,
     "torch": _torch,

@@ -3,17 +3,20 @@
 import functools
 import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 # Bit of each dot of a Braille cell in Unicode's block "Braille Patterns".
 _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _SHADES = " .:*#"
+
+# Spaces between the columns of a table.
+_GAP = 2
 
 
 @functools.cache
@@ -35,7 +38,7 @@ def draw(image: np.ndarray, *, encoding: str | None = None) -> str:
         encoding: What the terminal can print; default that of standard output.
 
     Returns:
-        Lines of text. Braille takes 2x4 pixels a character, shades 2x4 as well.
+        Lines of text, a character for 2x4 pixels.
     """
     image = np.asarray(image, np.float32)
     height, width = image.shape
@@ -92,21 +95,57 @@ def side_by_side(
         console: Where it will be printed.
         wrap: Whether to repeat the columns at all.
     """
-    rows = [[_text(cell) for cell in row] for row in rows]
-    columns = list(zip([Text(title) for title in header], *rows, strict=True))
+    texts = [[_text(cell) for cell in row] for row in rows]
+    columns = list(zip([Text(title) for title in header], *texts, strict=True))
     widths = [max(_width(cell) for cell in column) + 2 for column in columns]
     fit = console.width // (sum(widths) + 1)
-    groups = max(1, min(len(rows), fit)) if wrap else 1
-    gap = any("\n" in cell.plain for row in rows for cell in row)
+    groups = max(1, min(len(texts), fit)) if wrap else 1
+    gap = any("\n" in cell.plain for row in texts for cell in row)
     table = Table(box=None, padding=(0, 1, int(gap), 1))
     for _ in range(groups):
         for title in header:
             table.add_column(
                 title, no_wrap=groups > 1, overflow="fold", vertical="middle"
             )
-    for start in range(0, len(rows), groups):
-        table.add_row(*itertools.chain.from_iterable(rows[start : start + groups]))
+    for start in range(0, len(texts), groups):
+        table.add_row(*itertools.chain.from_iterable(texts[start : start + groups]))
     return table
+
+
+def fitted(
+    columns: Mapping[str, Sequence[str]],
+    width: int,
+    *,
+    left: Collection[str],
+    expendable: Sequence[str],
+) -> tuple[Table, list[str]]:
+    """A table in so many characters a line that leaves columns out and cuts none.
+
+    Args:
+        columns: The cells under each title.
+        width: Characters a line.
+        left: Titles of the columns that are set to the left; figures go right.
+        expendable: Titles that may be left out, the least important first.
+
+    Returns:
+        The table, and the titles left out.
+    """
+    widths = {
+        title: max(map(len, (title, *cells))) + _GAP for title, cells in columns.items()
+    }
+    missing: list[str] = []
+    for title in expendable:
+        if sum(widths.values()) - _GAP <= width:
+            break
+        del widths[title]
+        missing.append(title)
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
+    for title in widths:
+        justify: JustifyMethod = "left" if title in left else "right"
+        table.add_column(title, justify=justify, overflow="fold")
+    for row in zip(*(columns[title] for title in widths), strict=True):
+        table.add_row(*row)
+    return table, missing
 
 
 def _text(cell: str | Text) -> Text:

@@ -46,11 +46,11 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone (`| head`); Python must not complain at exit either.
+        # The reader has gone (`| head`), and Python must not complain of it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except Exception as error:
-        # Typer's own, of which the base class moved between its versions.
+        # Typer's own errors, whose base class moved between its versions.
         if not hasattr(error, "format_message"):
             raise
         status = _fail(error.format_message(), getattr(error, "exit_code", 2))
@@ -81,7 +81,7 @@ def complete_model(incomplete: str) -> list[str]:
 
 
 def start(backend: str | None) -> str:
-    """Settle the backend and import Keras, with the command's own errors only."""
+    """Choose the backend and import Keras, without what libraries print on import."""
     name = backends.activate(backend)
     # TensorFlow reports a missing GPU as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -92,12 +92,12 @@ def start(backend: str | None) -> str:
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Keep libraries' chatter off standard error, unless what they do fails.
+    """Hold back what libraries print on standard error, unless they fail.
 
     TensorFlow's C++ part writes a dozen lines at import that no setting silences.
     """
     try:
-        stderr = sys.__stderr__.fileno()
+        stderr = sys.__stderr__.fileno()  # type: ignore[union-attr]  # None: no stderr
         kept = os.dup(stderr)
     except (AttributeError, OSError, ValueError):
         yield
@@ -116,18 +116,16 @@ def hushed() -> Iterator[None]:
 
 
 def _backend(name: str | None) -> str | None:
-    if name is not None and name not in backends.BACKENDS:
-        raise UsageError(
-            f"unknown backend {name!r}; choose one of {', '.join(backends.BACKENDS)}"
-        )
+    if name is not None:
+        backends.check_name(name)
     return name
 
 
 Backend = Annotated[
     str | None,
     typer.Option(
-        help="tensorflow, jax, torch, openvino or numpy; else KERAS_BACKEND, else "
-        "keras.json, else the first one installed.",
+        help=f"One of {', '.join(backends.BACKENDS)}. Default: KERAS_BACKEND, else "
+        "what keras.json says, else the first one installed.",
         callback=_backend,
         autocompletion=lambda incomplete: [
             name for name in backends.BACKENDS if name.startswith(incomplete)
@@ -156,14 +154,14 @@ Trust = Annotated[
     typer.Option(
         "--trust",
         help="Load a .keras file with any class, function and size. This turns off the "
-        "list of harmless layers and the limits; such a file can run code and do "
-        "whatever you can. Only for files whose maker you know.",
+        "list of harmless layers and the limits: the file can run code and do whatever "
+        "you can. Only for files whose maker you know.",
     ),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        help="Where tensorflow-datasets keeps the data set; else TFDS_DATA_DIR.",
+        help="Folder of tensorflow-datasets. Default: TFDS_DATA_DIR.",
         metavar="DIR",
     ),
 ]
@@ -215,7 +213,7 @@ def existing(path: Path | None) -> Path | None:
 
 @contextlib.contextmanager
 def progress(what: str, console: "Console | None" = None) -> Iterator[Any]:
-    """A progress bar on a console, standard error's by default, if a terminal."""
+    """A progress bar, drawn if the console (default: standard error) is a terminal."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -245,10 +243,9 @@ def progress(what: str, console: "Console | None" = None) -> Iterator[Any]:
         def advance(
             done: int, total: int | None, facts: dict[str, float] | None = None
         ) -> None:
-            remark = {}
             if facts:
-                told = (f"{key} {value:.4f}" for key, value in facts.items())
-                remark = {"remark": "  ".join(told)}
-            bar.update(task, completed=done, total=total, **remark)
+                figures = (f"{key} {value:.4f}" for key, value in facts.items())
+                bar.update(task, remark="  ".join(figures))
+            bar.update(task, completed=done, total=total)
 
         yield advance

@@ -6,7 +6,7 @@ from kerasconv.cli._app import Backend, app
 
 @app.command("backends")
 def list_backends(backend: Backend = None) -> None:
-    """List Keras's backends: which are installed, and which would run and why.
+    """List Keras's backends: which are installed, and which one would run and why.
 
     \b
     Examples:

@@ -42,39 +42,39 @@ def export(
     out: Annotated[
         Path,
         typer.Option(
-            help="Where to: a .onnx, .xml, .tflite or .pt2 file, or a new folder for "
-            "saved_model.",
+            help="The file to write (.onnx, .xml, .tflite or .pt2), or for saved_model "
+            "a new folder.",
             metavar="PATH",
         ),
     ],
     feature_maps: Annotated[
         bool,
         typer.Option(
-            "--feature-maps", help="Give every layer's output, by the layer's name."
+            "--feature-maps", help="Add every layer's output, by the layer's name."
         ),
     ] = False,
     class_names: Annotated[
         str | None,
         typer.Option(
-            help="Of your own model: its classes' names, for the file to carry.",
+            help="Names of the classes, to store in the file of your own model.",
             metavar="NAME,NAME...",
         ),
     ] = None,
     input_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
-            help="Of your own model: the least and the largest value of its images.",
+            help="The least and the largest value of an image, to store likewise.",
             metavar="LEAST LARGEST",
         ),
     ] = None,
     trust: Trust = False,
     backend: Backend = None,
 ) -> None:
-    """Write a model for another runtime, and prove the file before it counts.
+    """Write a model for another runtime, and keep the file only if it is right.
 
-    The file is run again by that runtime on real digits, one, seven and sixty-four of
-    them, and compared with Keras; a file that does not run or differs is not left.
-    Where the backend cannot write the format, another installed one does.
+    That runtime runs the file on 1, 7 and 64 real digits, and its answers are compared
+    with Keras's; a file that does not run, or answers otherwise, is not kept. Where
+    the backend cannot write the format, another installed one does.
 
     \b
     Examples:

@@ -15,6 +15,7 @@ from kerasconv.cli._app import (
     start,
 )
 from kerasconv.errors import UsageError
+from kerasconv.kernels import OPERATORS, laplacian
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,12 +26,12 @@ def edges(
     image: Annotated[
         Path | None,
         typer.Argument(
-            help="An image file, grey or colour; none for the one in the package.",
+            help="An image file, grey or colour. Default: the one in the package.",
             metavar="IMAGE",
         ),
     ] = None,
     operator: Annotated[
-        str, typer.Option(help="sobel or prewitt.", metavar="NAME")
+        str, typer.Option(help=f"{' or '.join(OPERATORS)}.", metavar="NAME")
     ] = "sobel",
     output: Annotated[
         str, typer.Option(help="magnitude, x or y.", metavar="NAME")
@@ -45,7 +46,7 @@ def edges(
     save: Annotated[
         Path | None,
         typer.Option(
-            help="Write a picture of the same size; else draw in the terminal.",
+            help="Write a picture of the same size. Default: draw in the terminal.",
             metavar="FILE",
         ),
     ] = None,
@@ -53,8 +54,8 @@ def edges(
 ) -> None:
     """Find the edges of a photograph with a Sobel or Prewitt layer.
 
-    The derivative along x marks vertical edges, and along y horizontal ones. Colours
-    are worked on one by one.
+    The derivative along x marks vertical edges, and along y horizontal ones. Each
+    colour channel is filtered on its own.
 
     \b
     Examples:
@@ -88,7 +89,7 @@ def features(
     image: Annotated[
         Path | None,
         typer.Argument(
-            help="An image file; none for a digit in the package.", metavar="IMAGE"
+            help="An image file. Default: a digit in the package.", metavar="IMAGE"
         ),
     ] = None,
     model: Model = "mnist_cnn",
@@ -126,20 +127,21 @@ def kernels(
     name: Annotated[
         str,
         typer.Argument(
-            help="An operator (sobel, prewitt, laplacian), a model or a .keras file.",
+            help=f"An operator ({', '.join((*OPERATORS, 'laplacian'))}), a model or a "
+            ".keras file.",
             metavar="NAME",
         ),
     ],
     layer: Annotated[
         str | None,
         typer.Option(
-            help="Of a model: which layer; else the first with a kernel.",
+            help="The layer, of a model. Default: the first with a kernel.",
             metavar="LAYER",
         ),
     ] = None,
     channel: Annotated[
         int,
-        typer.Option(help="Of a layer: which input channel.", min=0, metavar="N"),
+        typer.Option(help="The input channel, of a layer.", min=0, metavar="N"),
     ] = 0,
     save: Annotated[
         Path, typer.Option(help="Where the picture goes.", metavar="FILE")
@@ -175,19 +177,14 @@ def kernels(
 
 def _operators() -> dict[str, dict[str, "np.ndarray"]]:
     """The kernels of each operator by a title."""
-    from kerasconv import kernels
-
-    return {
-        "sobel": _by_direction("sobel", kernels.sobel()),
-        "prewitt": _by_direction("prewitt", kernels.prewitt()),
-        "laplacian": {"laplacian": kernels.laplacian()},
+    found = {
+        name: {
+            f"{name} along {axis}": kernel
+            for axis, kernel in zip("yx", make(), strict=True)
+        }
+        for name, make in OPERATORS.items()
     }
-
-
-def _by_direction(name: str, pair: "np.ndarray") -> dict[str, "np.ndarray"]:
-    return {
-        f"{name} along {axis}": kernel for axis, kernel in zip("yx", pair, strict=True)
-    }
+    return {**found, "laplacian": {"laplacian": laplacian()}}
 
 
 def _layer_kernels(

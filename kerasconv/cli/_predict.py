@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,10 +26,11 @@ from kerasconv.errors import KerasconvError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+    from rich.text import Text
 
     from kerasconv.models import Card
 
-# Drawings of more images than these would only scroll by.
+# Drawings of more files than these would only scroll by.
 _DRAW_AT_MOST = 32
 
 
@@ -37,7 +39,8 @@ def predict(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Image files, folders and globs; none for the digits in the package.",
+            help="Image files, folders and patterns. Default: the digits in the "
+            "package.",
             metavar="PATH...",
         ),
     ] = None,
@@ -51,6 +54,9 @@ def predict(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, a row an image.")
     ] = False,
+    draw_all: Annotated[
+        bool, typer.Option("--all", help="Draw every digit, however many.")
+    ] = False,
     batch_size: Annotated[
         int, typer.Option(help="Images a batch.", min=1, max=10_000, metavar="N")
     ] = 128,
@@ -61,7 +67,8 @@ def predict(
 
     Any image that Pillow reads will do: dark ink on light paper or the reverse, any
     size and margin, one digit an image. It is brought to what MNIST is: fitted into
-    20x20 pixels and centred by mass in 28x28.
+    20x20 pixels and centred by mass in 28x28. Of the digits in the package only the
+    misread ones are drawn, unless --all is given.
 
     \b
     Examples:
@@ -78,13 +85,22 @@ def predict(
     known = checked_model(model, trust=trust)
     start(backend)
     ask = _reader(model, batch_size, trust)
-    write = _write_json if as_json else _write_csv if as_csv else _write_table
     answers = _answers(images, ask, batch_size, top)
     if paths:
         answers = _with_progress(answers, table=not (as_json or as_csv))
-    right, total = write(answers, top)
-    if images.labels is not None:
-        _tell_accuracy(right, total, known, sys.stderr if as_json or as_csv else None)
+    else:
+        digits = list(itertools.chain.from_iterable(answers))
+        answers = iter([digits])
+    if as_json:
+        _write_json(answers, top)
+    elif as_csv:
+        _write_csv(answers, top)
+    elif paths:
+        _write_table(answers, draw_all)
+    else:
+        _write_digits(digits, draw_all)
+    if not paths:
+        _tell_accuracy(digits, known, sys.stderr if as_json or as_csv else None)
     if images.unread:
         files = "1 file" if images.unread == 1 else f"{images.unread} files"
         remark(f"{files} could not be read")
@@ -101,33 +117,36 @@ class _Answer:
     probabilities: list[float]
     truth: int | None
 
+    @property
+    def right(self) -> bool:
+        return self.classes[0] == self.truth
+
 
 class _Images:
-    """The images to read: the user's files, prepared one by one, or the package's."""
+    """The images to read: the user's files, one by one, or the package's digits."""
 
     def __init__(self, paths: list[str] | None) -> None:
         from kerasconv.pictures import find_images
 
-        self.labels: np.ndarray | None = None
         self.unread = 0
-        if paths:
-            self._files = find_images(paths)
-        else:
-            from kerasconv.digits import load_digits
-
-            self._digits, self.labels = load_digits()
+        # Wrong paths are told before Keras, which is slow, is imported.
+        self._files = find_images(paths) if paths else None
 
     def __iter__(self) -> Iterator[tuple[str, "np.ndarray", int | None]]:
-        if self.labels is None:
-            yield from self._read()
+        from kerasconv.digits import load_digits
+
+        if self._files is not None:
+            yield from self._read(self._files)
             return
-        for i, (image, label) in enumerate(zip(self._digits, self.labels, strict=True)):
+        for i, (image, label) in enumerate(zip(*load_digits(), strict=True)):
             yield f"bundled digit {i}", image[..., 0], int(label)
 
-    def _read(self) -> Iterator[tuple[str, "np.ndarray", int | None]]:
+    def _read(
+        self, files: Iterable[Path]
+    ) -> Iterator[tuple[str, "np.ndarray", int | None]]:
         from kerasconv.pictures import BlankImageWarning, prepare_digit, read_image
 
-        for path in self._files:
+        for path in files:
             try:
                 grey = read_image(path)
             except KerasconvError as error:
@@ -175,11 +194,10 @@ def _answers(
         ]
 
 
-def _write_json(batches: Iterable[list[_Answer]], top: int) -> tuple[int, int]:
-    right = total = 0
-    sys.stdout.write("[")
+def _write_json(batches: Iterable[list[_Answer]], top: int) -> None:
+    start = "["
     try:
-        for answer in (answer for batch in batches for answer in batch):
+        for answer in itertools.chain.from_iterable(batches):
             record: dict[str, Any] = {
                 "image": answer.name,
                 "prediction": answer.classes[0],
@@ -192,69 +210,101 @@ def _write_json(batches: Iterable[list[_Answer]], top: int) -> tuple[int, int]:
                     {"class": c, "probability": round(p, 6)}
                     for c, p in zip(answer.classes, answer.probabilities, strict=True)
                 ]
-            sys.stdout.write(("," if total else "") + "\n  " + json.dumps(record))
-            right += answer.classes[0] == answer.truth
-            total += 1
+            sys.stdout.write(f"{start}\n  {json.dumps(record)}")
+            start = ","
     finally:
         # What is on standard output stays JSON even if a later file fails.
-        sys.stdout.write("\n]\n" if total else "]\n")
-    return right, total
+        sys.stdout.write("[]\n" if start == "[" else "\n]\n")
 
 
-def _write_csv(batches: Iterable[list[_Answer]], top: int) -> tuple[int, int]:
-    right = total = 0
+def _write_csv(batches: Iterable[list[_Answer]], top: int) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     header = ["image", "truth", "prediction", "probability"]
     for k in range(2, top + 1):
         header += [f"prediction_{k}", f"probability_{k}"]
     writer.writerow(header)
-    for answer in (answer for batch in batches for answer in batch):
+    for answer in itertools.chain.from_iterable(batches):
         cells: list[Any] = [answer.name, answer.truth]
         for c, p in zip(answer.classes, answer.probabilities, strict=True):
             cells += [c, f"{p:.6f}"]
         writer.writerow(cells)
-        right += answer.classes[0] == answer.truth
-        total += 1
-    return right, total
 
 
-def _write_table(batches: Iterable[list[_Answer]], top: int) -> tuple[int, int]:
-    from rich.text import Text
+def _write_table(batches: Iterable[list[_Answer]], draw_all: bool) -> None:
+    """A table a batch, a line or a drawing an image."""
+    from kerasconv import terminal
 
+    console = terminal.stdout()
+    for i, batch in enumerate(batches):
+        rows = [[*_cells(answer), answer.name] for answer in batch]
+        header = ["read", "sure", "image"]
+        if draw_all or (i == 0 and len(batch) <= _DRAW_AT_MOST):
+            rows = [
+                [_drawn(answer), *row] for answer, row in zip(batch, rows, strict=True)
+            ]
+            header.insert(0, "digit")
+        console.print(terminal.side_by_side(header, rows, console, wrap=False))
+
+
+def _write_digits(digits: list[_Answer], draw_all: bool) -> None:
+    """The digits of the package: the misread ones drawn, the others a figure each."""
     from kerasconv import terminal
 
     console = terminal.stdout()
     cross = "✗" if terminal.prints("✗") else "x"
-    right = total = 0
-    for batch in batches:
-        bundled = batch[0].truth is not None
-        drawn = bundled or (total == 0 and len(batch) <= _DRAW_AT_MOST)
-        rows: list[list[Any]] = []
-        for answer in batch:
-            hit = answer.classes[0] == answer.truth
-            said = "\n".join(str(c) for c in answer.classes)
-            sure = "\n".join(f"{p:.1%}" for p in answer.probabilities)
-            style = "" if hit or not bundled else "bold red"
-            row: list[Any] = [Text(said, style=style), sure]
-            if drawn:
-                # The margin of four pixels says nothing.
-                row.insert(0, terminal.draw(answer.image[4:-4, 4:-4]))
-            if bundled:
-                row.append(str(answer.truth) if hit else f"{answer.truth} {cross}")
-            else:
-                row.append(answer.name)
-            rows.append(row)
-            right += hit
-        header = ["read", "sure", "truth" if bundled else "image"]
-        if drawn:
-            header.insert(0, "digit")
-        console.print(terminal.side_by_side(header, rows, console, wrap=bundled))
-        total += len(batch)
-    return right, total
+    shown = [answer for answer in digits if draw_all or not answer.right]
+    rows = [
+        [
+            _drawn(answer),
+            *_cells(answer, style="" if answer.right else "bold red"),
+            f"{answer.truth}" if answer.right else f"{answer.truth} {cross}",
+        ]
+        for answer in shown
+    ]
+    if not draw_all:
+        console.print(f"{len(shown)} misread:")
+    if shown:
+        header = ["digit", "read", "sure", "truth"]
+        console.print(terminal.side_by_side(header, rows, console))
+    if not draw_all:
+        rows = [_cells(answer) for answer in digits if answer.right]
+        console.print(f"{len(rows)} read right (drawn with --all):")
+        console.print(terminal.side_by_side(["read", "sure"], rows, console))
+        console.print()
 
 
-def _tell_accuracy(right: int, total: int, card: "Card | None", file: Any) -> None:
-    print(f"{right} of {total} right ({right / total:.1%})", file=file)
+def _drawn(answer: _Answer) -> str:
+    from kerasconv import terminal
+
+    # The margin of four pixels says nothing.
+    return terminal.draw(answer.image[4:-4, 4:-4])
+
+
+def _cells(answer: _Answer, style: str = "") -> "list[str | Text]":
+    """The classes and how sure the network is of each, a line a class."""
+    from rich.text import Text
+
+    classes = "\n".join(map(str, answer.classes))
+    return [
+        Text(classes, style=style),
+        "\n".join(f"{p:.1%}" for p in answer.probabilities),
+    ]
+
+
+def _tell_accuracy(digits: list[_Answer], card: "Card | None", file: Any) -> None:
+    from kerasconv.digits import hard_digits
+
+    def share(of: list[_Answer]) -> str:
+        return f"{sum(answer.right for answer in of)} of {len(of)}"
+
+    hard = [answer for answer, h in zip(digits, hard_digits(), strict=True) if h]
+    others = [answer for answer, h in zip(digits, hard_digits(), strict=True) if not h]
+    accuracy = sum(answer.right for answer in digits) / len(digits)
+    print(
+        f"{share(digits)} right ({accuracy:.1%}): {share(others)} ordinary digits and "
+        f"{share(hard)} known to be hard",
+        file=file,
+    )
     if card is not None:
         test = card.facts["test"]
         print(

@@ -13,7 +13,7 @@ from kerasconv.errors import UsageError
 def tutorials(
     copy: Annotated[
         Path | None,
-        typer.Option(help="Write all of them there as notebooks.", metavar="DIR"),
+        typer.Option(help="Write all as notebooks into this folder.", metavar="DIR"),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace notebooks that are there.")

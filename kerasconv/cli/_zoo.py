@@ -16,6 +16,7 @@ from kerasconv.cli._app import (
     app,
     checked_model,
     progress,
+    remark,
     start,
 )
 from kerasconv.errors import KerasconvError, UsageError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from kerasconv.models import Card
 
 _DATASET = typer.Option(
-    help="Another data set, such as mnist_corrupted/fog.", metavar="NAME"
+    help="Another data set, such as mnist_corrupted/fog. Default: the model's own.",
+    metavar="NAME",
 )
 
 
@@ -48,11 +50,11 @@ def summary(
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List the models of the zoo with what was measured of them.
+    """List the models of the zoo and what was measured of each.
 
-    Accuracy is of the shipped weights on the whole test set; "spoilt" the mean over
-    fifteen families of corruption; "images/s" with the package's predictor where the
-    model was trained.
+    "accuracy" is measured on the whole test set, "corrupted" is the mean over fifteen
+    corruptions of it, and "images/s" is the predictor's speed on the machine that
+    trained the model. Columns that the terminal has no room for are left out.
 
     \b
     Examples:
@@ -63,36 +65,34 @@ def list_models(as_json: AsJson = False) -> None:
 
     found = cards()
     if as_json:
-        facts = {name: card.facts for name, card in found.items()}
-        print(json.dumps(facts, indent=2, default=str))
+        stated = {name: card.facts for name, card in found.items()}
+        print(json.dumps(stated, indent=2, default=str))
         return
-    from rich.table import Table
-
     from kerasconv import terminal
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("model", no_wrap=True, min_width=max(map(len, found)))
-    for title in (
-        "parameters",
-        "data set",
-        "test accuracy",
-        "spoilt",
-        "size",
-        "images/s",
-    ):
-        table.add_column(title, justify="left" if title == "data set" else "right")
-    for name, card in found.items():
-        spoilt = card.facts.get("corruptions")
-        table.add_row(
-            name,
-            f"{card.facts['parameters']['total']:,}",
-            card.facts["data"]["name"],
-            f"{card.facts['test']['accuracy']:.2%}",
-            f"{spoilt['mean']:.1%}" if spoilt else "",
-            f"{card.facts['bytes'] / 1000:,.0f} kB",
-            f"{card.facts['images_per_second']:,}",
-        )
-    terminal.stdout().print(table)
+    facts = [card.facts for card in found.values()]
+    columns = {
+        "model": list(found),
+        "parameters": [f"{each['parameters']['total']:,}" for each in facts],
+        "data set": [each["data"]["name"] for each in facts],
+        "accuracy": [f"{each['test']['accuracy']:.2%}" for each in facts],
+        "corrupted": [
+            f"{each['corruptions']['mean']:.1%}" if "corruptions" in each else ""
+            for each in facts
+        ],
+        "size": [f"{each['bytes'] / 1000:,.0f} kB" for each in facts],
+        "images/s": [f"{each['images_per_second']:,}" for each in facts],
+    }
+    console = terminal.stdout()
+    table, missing = terminal.fitted(
+        columns,
+        console.width,
+        left=("model", "data set"),
+        expendable=("size", "images/s", "parameters", "corrupted", "data set"),
+    )
+    console.print(table)
+    if missing:
+        remark(f"left out for lack of room: {', '.join(missing)}; --json has them all")
 
 
 @app.command()
@@ -106,15 +106,15 @@ def evaluate(
     ] = False,
     save: Annotated[
         Path | None,
-        typer.Option(help="Draw the confusion matrix.", metavar="FILE"),
+        typer.Option(help="Draw the confusion matrix as a picture.", metavar="FILE"),
     ] = None,
     as_json: AsJson = False,
     backend: Backend = None,
 ) -> None:
-    """Recompute the figures on a model's card from the data set.
+    """Measure a model of the zoo again, on the test set that its card names.
 
-    The exit status is 1 if the errors are not the card's. With --dataset the model
-    meets another data set, and there is no card to agree with.
+    The exit status is 1 if it makes another number of errors than its card says. With
+    --dataset it is measured on another test set, of which the card says nothing.
 
     \b
     Examples:
@@ -166,7 +166,7 @@ def evaluate(
     if save is not None:
         figure = plotting.plot_confusion_matrix(measured["confusion"], classes)
         plotting.save_figure(figure, save)
-    if not same:
+    if stated is not None and not same:
         raise KerasconvError(
             f"{card.name} makes {measured['errors']} errors here and "
             f"{stated['errors']} on its card; check the data set and the backend"
@@ -196,10 +196,10 @@ def compare(
     as_json: AsJson = False,
     backend: Backend = None,
 ) -> None:
-    """Put two models side by side on the same test images.
+    """Compare two models on the same test images.
 
-    The last line is McNemar's exact test: if both were equally good, how often would
-    the images that only one of them gets right be split so unevenly?
+    The last line is McNemar's exact test, on the images that only one of the two gets
+    right: how likely would so uneven a split be if both were equally good?
 
     \b
     Examples:
@@ -274,22 +274,25 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Which recipe of the architecture, such as course or fast; else its "
+            help="A recipe of the architecture, such as course or fast. Default: its "
             "first.",
             metavar="NAME",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all chance.", metavar="S")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of all that is random.", metavar="S")
+    ] = 0,
     seeds: Annotated[
         int,
         typer.Option(
-            help="Train N times, from seed S on; the held-out images choose.",
+            help="Train N times, with seeds from S on, and keep the best one on the "
+            "validation split.",
             metavar="N",
         ),
     ] = 1,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Passes over the data, if not the recipe's.", metavar="E"),
+        typer.Option(help="Epochs. Default: as the recipe says.", metavar="E"),
     ] = None,
     data_dir: DataDir = None,
     out: Annotated[
@@ -297,12 +300,12 @@ def train(
     ] = Path("trained"),
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on from where a training was interrupted."),
+        typer.Option("--resume", help="Go on where a training was interrupted."),
     ] = False,
     download: Download = False,
     limit: Annotated[
         int | None,
-        typer.Option(help="Use only N images, for a trial.", metavar="N"),
+        typer.Option(help="Use only N images, to try things out.", metavar="N"),
     ] = None,
     backend: Backend = None,
 ) -> None:

@@ -30,8 +30,8 @@ def prepare_digit(image: np.ndarray | Image.Image) -> np.ndarray:
 
     Before that, in any other picture, paper and ink are told apart. Paper is what the
     rim shows, most of all its corners; a plane fitted to it takes out shading. Ink is
-    what stands out, on whichever side stands out more; groups of pixels that weigh
-    little beside the heaviest are specks.
+    what is darker than the paper, or what is lighter, whichever there is more of.
+    Groups of pixels that weigh little beside the heaviest group are dropped as specks.
 
     Args:
         image: grey levels of shape (height, width) or (height, width, 1), integers or
@@ -103,7 +103,7 @@ def _fitted(ink: np.ndarray) -> np.ndarray:
     """Ink scaled to the 20 x 20 box, its aspect kept, in levels from 0 to 255."""
     scale = BOX / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    # Area averaging as published; larger than life it would show the pixels.
+    # Area averaging as published; where it enlarges it would show the pixels.
     filter = Image.Resampling.BOX if scale <= 1 else Image.Resampling.BICUBIC
     image = Image.fromarray(ink.astype(np.float32)).resize((width, height), filter)
     strength = np.maximum(np.asarray(image), 0) / np.asarray(image).max()
@@ -112,7 +112,7 @@ def _fitted(ink: np.ndarray) -> np.ndarray:
 
 
 def _centred(digit: np.ndarray) -> np.ndarray:
-    """A digit moved to where its centre of mass is on the field's centre."""
+    """A digit moved until its centre of mass lies at the centre of the field."""
     field = np.zeros((FIELD, FIELD), np.float32)
     place = []
     for axis, side in enumerate(digit.shape):

@@ -21,8 +21,7 @@ def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
     without hidden files and folders and without following links to folders. A
     pattern (Python's `glob`: `*`, `?`, `[...]`, and `**` for any folders) stands for
     the files that match. A leading `~` is the home folder. The order is the one given,
-    and sorted by name within a folder or pattern; a file that is named twice is given
-    twice, so that no record of the files must be kept.
+    and by name within a folder or pattern. A file that is named twice is given twice.
 
     Args:
         paths: files, folders and patterns.
@@ -49,7 +48,7 @@ def _found(paths: list[str]) -> Iterator[Path]:
     for path in paths:
         if os.path.isdir(path):
             extensions = _extensions()
-            files = (
+            files: Iterator[str] = (
                 file
                 for file in _walk(path)
                 if os.path.splitext(file)[1].lower() in extensions

@@ -78,7 +78,7 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
     if min(view.shape) < 8:  # no room to tell shading from strokes
         terms = terms[..., :1]
     reach = np.abs(contrast).max() * _FAINT
-    noise, before = 0.0, None
+    noise, before = 0.0, np.zeros(view.shape, bool)
     for _ in range(8):
         paper = np.abs(contrast) <= reach
         if paper.sum() < terms.shape[-1] or np.array_equal(paper, before):
@@ -93,9 +93,10 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def box(mask: np.ndarray) -> tuple[slice, slice]:
-    """The smallest box around all that is true."""
-    sides = []
-    for axis in (1, 0):
-        (where,) = np.nonzero(mask.any(axis))
-        sides.append(slice(where[0], where[-1] + 1) if where.size else slice(0))
-    return tuple(sides)
+    """The smallest box around all that is true: its rows and its columns."""
+    return _extent(np.any(mask, axis=1)), _extent(np.any(mask, axis=0))
+
+
+def _extent(line: np.ndarray) -> slice:
+    (where,) = np.nonzero(line)
+    return slice(where[0], where[-1] + 1) if where.size else slice(0)

@@ -28,12 +28,11 @@ def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.n
 
     Of a file with several frames the first is read. The EXIF orientation is applied.
     Colour becomes luma, `0.299 R + 0.587 G + 0.114 B` (ITU-R BT.601, Pillow's `L`).
-    Transparency becomes paper: ink of one colour drawn on transparency gets the
-    paper it stands out from, white or black; a picture that has its own paper gets
-    more of it. Unsigned integers are divided by the largest value of their type,
-    signed ones (Pillow's mode I) by the least of 255 and 65,535 that none exceeds;
-    other integers and floats outside [0, 1] are scaled by their own range, NaN counts
-    as their median.
+    Transparency becomes paper: behind ink of a single colour white or black, whichever
+    the ink stands out from; in a picture with a paper of its own, that paper.
+    Unsigned integers are divided by the largest value of their type, signed ones
+    (Pillow's mode I) by 255 or, where one is larger, by 65,535. Other integers, and
+    floats outside [0, 1], are scaled by their own range; NaN counts as their median.
 
     Args:
         path: a file in any format and mode that Pillow decodes.
@@ -59,7 +58,7 @@ def read_photo(
 ) -> np.ndarray:
     """Reads a picture in its own colours: 0 is dark, 1 is light.
 
-    As `read_image`, but colours stay, as sRGB's three channels; a transparent ground
+    As `read_image`, but colours are kept, as three channels, and what is transparent
     becomes white.
 
     Args:
@@ -85,7 +84,7 @@ def _read(
     max_pixels: int,
     convert: Callable[[Image.Image], np.ndarray],
 ) -> np.ndarray:
-    """What `convert` makes of a picture file; any failure is one line."""
+    """What `convert` makes of a picture file; any failure gives a one-line error."""
     name = repr(os.fspath(path))  # a name may hold line breaks
     try:
         if not os.path.isfile(path):
@@ -163,13 +162,13 @@ def grey_levels(image: Image.Image) -> np.ndarray:
             image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
             alpha = unit_range(np.asarray(image.getchannel("A")))
         # Pillow has no way from LAB to grey, and its L is the lightness already.
-        luma = image.getchannel("L") if image.mode == "LAB" else image.convert("L")
-        luma = unit_range(np.asarray(luma))
+        grey = image.getchannel("L") if image.mode == "LAB" else image.convert("L")
+        luma = unit_range(np.asarray(grey))
     return luma if alpha is None else _on_paper(luma, alpha)
 
 
 def _on_paper(luma: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Lays what is drawn on transparency on the paper it is meant for."""
+    """A picture with transparency laid on the paper that it is meant for."""
     weight = alpha / (alpha.sum(dtype=np.float64) or 1)
     mean = (luma * weight).sum()
     spread = np.sqrt((weight * (luma - mean) ** 2).sum())
