@@ -16,8 +16,8 @@
 # **What you will learn.** How many weights a dense layer would need for the work of the
 # first convolution, and where the saving comes from; a small convolution rebuilt as a
 # dense layer, with the same output; what sharing buys besides memory: a shifted image
-# gives shifted maps; what is shared and what is not; what memory really goes to; and
-# what tied weights in an autoencoder are.
+# gives shifted maps; what is shared and what is not; where the memory goes; and what
+# tied weights in an autoencoder are.
 #
 # **Reading time:** 13 minutes.
 #
@@ -74,8 +74,8 @@ first = mnist_cnn(weights=None).layers[0]
 assert first.count_params() == convolution_weights
 
 # %% [markdown]
-# Fifty-three thousand times as many. Two ideas share the credit, and they can be had
-# apart:
+# Fifty-three thousand times as many. Two ideas save that, and each works without the
+# other:
 #
 # - **Sparse interactions.** An output looks at 9 pixels, not at 784. With weights of
 #   its own for each of the 21,632 outputs, that layer would have 9 · 21,632 + 21,632 =
@@ -281,8 +281,8 @@ assert np.abs(as_is - swapped).max() > 0.01
 
 # %% [markdown]
 # Sharing over channels exists too, and you have met it: `SobelConv` applies the same
-# two kernels to every channel apart. Swap the channels and its maps swap places, no
-# more.
+# two kernels to each channel by itself. Swap the channels, and its maps only swap
+# places.
 
 # %%
 sobel = SobelConv()  # (dy, dx) of red, of green, of blue
@@ -485,8 +485,8 @@ for border_mode, exact in (("wrap", True), ("constant", False)):
 #
 # <details><summary>Answer</summary>
 #
-# 64·16 + 16 = 1,040. It is `Dense(16)` applied to the channels of every pixel apart,
-# the same for all pixels. (Keras's `Dense` does just that when its input has more
+# 64·16 + 16 = 1,040. It is `Dense(16)` applied to the channels of each pixel, the same
+# for all pixels. (Keras's `Dense` does just that when its input has more
 # axes.)
 #
 # </details>

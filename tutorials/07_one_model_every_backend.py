@@ -119,8 +119,8 @@ def seconds(images):
 
 many = digits.repeat(8, axis=0)  # 512 images
 
-# Layers of this package travel in the same way. The first process to come by saves
-# a model of them; all others load it.
+# Layers of this package travel in the same way. The first process saves a model of
+# them; all others load it.
 import keras
 from kerasconv.layers import L2Pool, SobelConv
 

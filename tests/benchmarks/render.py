@@ -146,7 +146,7 @@ def zoo() -> str:
             f"[{name}]({card.architecture}/README.md)",
             f"{facts['parameters']['total']:,}",
             facts["data"]["name"],
-            f"{test['accuracy']:.2%} ({low:.2%} to {high:.2%})",
+            f"{test['accuracy']:.2%} ({100 * low:.2f}-{100 * high:.2f})",
             f"{test['errors']} of {test['examples']:,}",
             _readme.seeds(card),
             f"{facts['corruptions']['mean']:.1%}" if "corruptions" in facts else "",
