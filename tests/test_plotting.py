@@ -14,7 +14,6 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kerasconv import plotting
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.plotting import (
     plot_bars,
@@ -31,6 +30,7 @@ from kerasconv.plotting import (
     save_figure,
     show,
 )
+from kerasconv.plotting._show import SUFFIXES
 
 pytestmark = pytest.mark.once
 
@@ -635,7 +635,7 @@ def test_a_figure_without_words_is_refused(published, words):
 # Files ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", plotting._SUFFIXES)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_format_is_written(tmp_path, suffix):
     path = tmp_path / f"figure{suffix}"
     save_figure(plot_kernels([SOBEL]), path)
