@@ -27,15 +27,21 @@ MODULES = {
     "torch": {"torch"},
     "openvino": {"openvino"},
 }
-HIDE = """
+WITHOUT = """
 import sys
 
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
 
-sys.meta_path.insert(0, Hidden())
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, *rest):
+        if name.partition(".")[0] not in {hidden}:
+            return self.finder.find_spec(name, *rest)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
 
@@ -77,11 +83,11 @@ def test_the_python_of_the_readme_runs_where_one_backend_alone_is_installed(
 ):
     backend = keras.backend.backend()
     hidden = set().union(*MODULES.values()) - MODULES[backend]
-    hide = HIDE.format(hidden=hidden)
+    start = WITHOUT.format(hidden=hidden)
     environment = {"KERAS_HOME": str(tmp_path), "PYTHONPATH": str(CHECKOUT)}
     inherited = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
     done = subprocess.run(
-        [sys.executable, "-c", f"{hide}\nexec({code!r})"],
+        [sys.executable, "-c", f"{start}\nexec({code!r})"],
         cwd=tmp_path,
         env={**inherited, **environment},
         capture_output=True,
