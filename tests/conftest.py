@@ -50,11 +50,11 @@ if SHARED_DATA.is_dir():
     os.environ.setdefault("TFDS_DATA_DIR", str(SHARED_DATA))
 
 _ONCE = Path(RUN, "once.json")
-_DONE = pytest.StashKey[int]()
 
 _results: dict[str, Counter] = {}
 _memory: dict[str, float] = {}
 _here = ""
+_kept = 0.0
 _session = None
 _scheduler = None
 
@@ -132,12 +132,10 @@ def pytest_runtest_logreport(report):
 
 def pytest_sessionfinish(session):
     """Hand what this process took to the summary, of this process or the first."""
-    took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    took *= 1 if sys.platform == "darwin" else 1024
     if hasattr(session.config, "workerinput"):
-        session.config.workeroutput["memory"] = took
+        session.config.workeroutput["memory"] = _memory_at_most()
     elif _here:
-        _memory[_here] = took
+        _memory[_here] = _memory_at_most()
     elif any(took > MEMORY for took in _memory.values()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -170,17 +168,33 @@ def _backend_of(spec):
 
 
 @pytest.fixture(autouse=True)
-def bounded_memory(request):
-    """Forget compiled programs now and then: thousands of them fill gigabytes."""
+def bounded_memory():
+    """Let go of JAX's compiled programs where they fill another gigabyte.
+
+    Not sooner: tests share programs. TensorFlow never frees a program that XLA
+    compiled, so to forget one there only means to compile it again.
+    """
+    global _kept
     yield
-    count = request.config.stash.get(_DONE, 0) + 1
-    request.config.stash[_DONE] = count
-    if count % 40 == 0:
-        if (jax := sys.modules.get("jax")) is not None:
-            jax.clear_caches()
-        if (window := sys.modules.get("kerasconv.layers._window")) is not None:
-            window.forget()
+    jax = sys.modules.get("jax")
+    if jax is not None and _memory_now() > _kept + 1e9:
+        jax.clear_caches()
         gc.collect()
+        _kept = _memory_now()
+
+
+def _memory_now():
+    """Bytes that this process holds; without Linux's table, the most that it held."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return _memory_at_most()
+    return pages * resource.getpagesize()
+
+
+def _memory_at_most():
+    took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return took * (1 if sys.platform == "darwin" else 1024)
 
 
 @pytest.fixture(scope="session")

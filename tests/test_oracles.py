@@ -6,24 +6,21 @@ import keras
 import numpy as np
 import oracles
 import pytest
-from comparisons import SCIPY, derivative_equals_scipy
+from comparisons import SCIPY, derivative_equals_scipy, image
 from contract import assert_close, built, to_numpy
 
 from kerasconv import kernels, layers, ops
 
-SHAPES = {1: (2, 11, 2), 2: (2, 9, 8, 2), 3: (1, 6, 5, 7, 2)}
 each_rank = pytest.mark.parametrize("rank", [1, 2, 3])
-
-
-def image(rank, seed=0):
-    return np.random.default_rng(seed).normal(size=SHAPES[rank]).astype("float32")
 
 
 @pytest.mark.parametrize("mode", SCIPY)
 @each_rank
-@pytest.mark.parametrize("name", ["prewitt", "sobel"])
-def test_derivatives_equal_scipy_under_every_border(name, rank, mode):
-    derivative_equals_scipy(getattr(ops, name), name, rank, mode)
+def test_prewitt_equals_scipy_under_every_border(rank, mode):
+    """Sobel stands against the loops; here one border of it."""
+    derivative_equals_scipy(ops.prewitt, "prewitt", rank, mode)
+    if mode == "symmetric":
+        derivative_equals_scipy(ops.sobel, "sobel", rank, mode)
 
 
 @pytest.mark.parametrize("mode", SCIPY)
@@ -58,8 +55,9 @@ def test_derivatives_equal_scikit_image(name):
         assert_close(to_numpy(op(axis=axis)), oracles.each_channel(operator, x))
 
 
-@pytest.mark.parametrize("mode", SCIPY)
-@pytest.mark.parametrize("name", ["prewitt", "sobel"])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("prewitt", "reflect"), ("sobel", "symmetric")]
+)
 @each_rank
 def test_magnitude_equals_scikit_image(rank, name, mode):
     """It divides the sum of squares by the number of axes."""
@@ -74,9 +72,17 @@ def test_magnitude_equals_scikit_image(rank, name, mode):
     assert_close(got / np.sqrt(rank), np.abs(expected))
 
 
-@pytest.mark.parametrize("size", [3, 5, 7])
-@pytest.mark.parametrize("border", ["BORDER_DEFAULT", "BORDER_REFLECT",
-                                    "BORDER_REPLICATE", "BORDER_CONSTANT"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("size", "border"),
+    [
+        (3, "BORDER_DEFAULT"),
+        (5, "BORDER_DEFAULT"),
+        (7, "BORDER_DEFAULT"),
+        (7, "BORDER_REFLECT"),
+        (5, "BORDER_REPLICATE"),
+        (7, "BORDER_CONSTANT"),
+    ],
+)
 def test_sobel_equals_opencv_at_every_ksize(size, border):
     cv2 = pytest.importorskip("cv2")
     mode = {
@@ -137,20 +143,22 @@ def test_sobel_equals_tf_image():
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("rank", "arguments"),
     [
-        {},
-        {"padding": "same"},
-        {"padding": "same", "strides": 2},
-        {"dilation_rate": 2, "kernel_size": 2},
-        {"groups": 2, "filters": 4, "use_bias": False},
-        {"padding": "same", "kernel_size": 4, "activation": "relu"},
+        (1, {"padding": "same", "strides": 2}),
+        (2, {"padding": "same", "strides": 2}),
+        (3, {"padding": "same", "strides": 2}),
+        (2, {}),
+        (1, {"dilation_rate": 2, "kernel_size": 2}),
+        (3, {"dilation_rate": 2, "kernel_size": 2}),
+        (1, {"groups": 2, "filters": 4, "use_bias": False}),
+        (2, {"groups": 2, "filters": 4, "use_bias": False}),
+        (2, {"padding": "same", "kernel_size": 4, "activation": "relu"}),
     ],
     ids=str,
 )
-@each_rank
 def test_learned_conv_equals_keras_with_the_same_weights(rank, arguments):
-    x = image(rank)
+    x = image(rank)[..., :2]
     arguments = {"filters": 3, "kernel_size": 3, **arguments}
     ours = built(functools.partial(layers.LearnedConv, **arguments), x)
     theirs = getattr(keras.layers, f"Conv{rank}D")(**arguments)
