@@ -1,9 +1,11 @@
 """The tutorials: scripts that are read as pages, opened as notebooks, run as tests.
 
 A tutorial is a Python script in jupytext's percent format, numbered in the order of
-reading. `kerasconv tutorials` lists them and writes them as notebooks.
+reading. The wheel carries them as notebooks, which were made when it was built.
+`kerasconv tutorials` lists them and writes the notebooks to a folder.
 """
 
+import json
 import os
 import re
 import sys
@@ -35,7 +37,7 @@ class Tutorial:
     """One tutorial.
 
     Attributes:
-        path: The script.
+        path: The script in a checkout, the notebook in an installed package.
         title: Its heading.
         minutes: How long it takes to read.
     """
@@ -80,7 +82,8 @@ def list_tutorials() -> list[Tutorial]:
         >>> list_tutorials()[0].title
         'Convolution in one dimension'
     """
-    found = [_read(path) for path in sorted(folder().glob("[0-9]*.py"))]
+    paths = [path for path in folder().glob("[0-9]*") if path.suffix in _READERS]
+    found = [_read(path) for path in sorted(paths)]
     if not found:
         raise KerasconvError(
             f"there are no tutorials in {folder()}; install kerasconv again"
@@ -102,17 +105,15 @@ def copy_notebooks(
 
     Raises:
         UsageError: one of them exists already; then nothing is written.
-        KerasconvError: the place cannot be written.
+        KerasconvError: the place cannot be written, or this is a checkout and
+            jupytext, which converts its scripts, is not installed.
 
     Example:
         >>> copy_notebooks("lessons")[0].name
         '01_convolution_in_one_dimension.ipynb'
     """
-    # Only here, so that listing the tutorials does not wait for it.
-    import jupytext
-
-    scripts = [tutorial.path for tutorial in list_tutorials()]
-    targets = [Path(directory).expanduser() / f"{s.stem}.ipynb" for s in scripts]
+    sources = [tutorial.path for tutorial in list_tutorials()]
+    targets = [Path(directory).expanduser() / f"{s.stem}.ipynb" for s in sources]
     if not overwrite:
         for target in targets:
             if target.exists():
@@ -120,22 +121,51 @@ def copy_notebooks(
                     f"{target} exists already, perhaps with your changes; choose "
                     "another folder, or replace it with --force"
                 )
-    for script, target in zip(scripts, targets, strict=True):
-        notebook = jupytext.read(script, fmt="py:percent")
-        for cell in notebook.cells:
-            if cell.cell_type == "markdown":
-                cell.source = _LINK.sub(r"](\1.ipynb", cell.source)
-        files.write_text(target, jupytext.writes(notebook, fmt="ipynb"))
+    texts = [_notebook(source) for source in sources]
+    for target, text in zip(targets, texts, strict=True):
+        files.write_text(target, text)
     return targets
+
+
+def _notebook(path: Path) -> str:
+    """A tutorial as the text of a notebook."""
+    if path.suffix == ".ipynb":
+        return path.read_text(encoding="utf-8")
+    try:
+        import jupytext
+    except ModuleNotFoundError as error:
+        raise KerasconvError(
+            "the tutorials of a checkout are scripts, which jupytext makes notebooks "
+            "of; install it with: pip install jupytext"
+        ) from error
+    notebook = jupytext.read(path, fmt="py:percent")
+    for number, cell in enumerate(notebook.cells):
+        # Drawn at random they would make every build of the wheel another one.
+        cell["id"] = f"cell-{number}"
+        if cell.cell_type == "markdown":
+            cell.source = _LINK.sub(r"](\1.ipynb", cell.source)
+    return jupytext.writes(notebook, fmt="ipynb")
 
 
 # A link from one tutorial to another, by the name of its script.
 _LINK = re.compile(r"\]\((\d\d_\w+)\.py")
 
 
+def _text_of_script(text: str) -> str:
+    return re.sub("^# ?", "", text, flags=re.MULTILINE)
+
+
+def _text_of_notebook(text: str) -> str:
+    return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+
+
+# What makes the text of a page of a file's, by the file's ending.
+_READERS = {".py": _text_of_script, ".ipynb": _text_of_notebook}
+
+
 def _read(path: Path) -> Tutorial:
-    text = path.read_text(encoding="utf-8")
-    title = re.search(r"^# # (.+)$", text, re.MULTILINE)
+    text = _READERS[path.suffix](path.read_text(encoding="utf-8"))
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)
     minutes = re.search(r"\*\*Reading time:\*\* (\d+) minutes", text)
     if title is None or minutes is None:
         raise KerasconvError(f"the tutorial {path} has no title or no reading time")

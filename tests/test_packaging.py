@@ -1,6 +1,7 @@
 """What is built and installed: complete, and usable outside the checkout."""
 
 import ast
+import email
 import importlib.metadata
 import json
 import os
@@ -8,18 +9,22 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from kerasconv import backends
+from kerasconv import backends, tutorials
 from kerasconv.models import cards
 
 pytestmark = pytest.mark.once
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+KINDS = ("keras", "toml")  # what the zoo holds of each model
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +50,24 @@ def names_of(wheel):
         return set(archive.namelist())
 
 
-def test_the_wheel_holds_modules_zoo_tutorials_and_the_typing_marker(built):
+def test_the_wheel_holds_modules_zoo_notebooks_and_the_typing_marker(built):
     held = names_of(built[0])
     modules = {str(p.relative_to(CHECKOUT)) for p in CHECKOUT.glob("kerasconv/**/*.py")}
-    zoo = {
-        f"kerasconv/zoo/{p.relative_to(CHECKOUT / 'models')}"
-        for p in CHECKOUT.glob("models/*/*")
-    }
+    zoo = {f"kerasconv/zoo/{name}.{kind}" for name in cards() for kind in KINDS}
     lessons = {
-        f"kerasconv/lessons/{p.name}" for p in CHECKOUT.glob("tutorials/[0-9]*.py")
+        f"kerasconv/lessons/{p.stem}.ipynb" for p in CHECKOUT.glob("tutorials/[0-9]*")
     }
     assert lessons
-    assert modules | zoo | lessons <= held
-    # Of tutorials/ nothing else: the site is built from a clone.
-    assert lessons == {name for name in held if "lessons/" in name}
+    assert modules <= held
+    # Nothing else of models/ and tutorials/: pages and pictures are for a checkout.
+    assert zoo == {name for name in held if "/zoo/" in name}
+    assert lessons == {name for name in held if "/lessons/" in name}
     assert {"kerasconv/py.typed", "kerasconv/_digits.npz", "kerasconv/NOTICE"} <= held
     assert any(name.endswith("licenses/LICENSE") for name in held)
+
+
+def test_the_wheel_is_small(built):
+    assert built[0].stat().st_size <= 3_500_000
 
 
 def test_the_wheel_holds_nothing_else(built):
@@ -80,27 +87,36 @@ def test_the_sdist_holds_code_models_and_tests(built):
     assert {f"models/{name}.keras" for name in cards()} <= held
 
 
-def distributions_of(requirement, extras=()):
-    """Everything that a requirement pulls in, as pip would resolve it here."""
+def requirements_of(wheel):
+    """What the wheel's own metadata asks for; this environment's may be older."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(archive.read(name)).get_all("Requires-Dist")
+
+
+def distributions_of(requirements, extras=()):
+    """The names of all that requirements pull in, as pip would resolve them here."""
     from packaging.requirements import Requirement
 
-    todo, found = [(requirement, frozenset(extras))], {}
+    def wanted(texts, extras):
+        for required in map(Requirement, texts):
+            marks = [{"extra": extra} for extra in extras or [""]]
+            if required.marker is None or any(map(required.marker.evaluate, marks)):
+                yield required.name, frozenset(required.extras)
+
+    todo, found = [*wanted(requirements, extras)], {}
     while todo:
-        name, wanted = todo.pop()
+        name, asked = todo.pop()
         key = re.sub(r"[-_.]+", "-", name).lower()
-        if wanted <= found.get(key, set()) and key in found:
+        if asked <= found.get(key, set()) and key in found:
             continue
-        found[key] = found.get(key, set()) | wanted
+        found[key] = found.get(key, set()) | asked
         try:
-            requires = importlib.metadata.requires(name) or []
+            texts = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
             continue
-        for text in requires:
-            required = Requirement(text)
-            marks = [{"extra": extra} for extra in found[key]] or [{"extra": ""}]
-            if required.marker is None or any(map(required.marker.evaluate, marks)):
-                todo.append((required.name, frozenset(required.extras)))
-    return found.keys() - {"kerasconv"}
+        todo += wanted(texts, found[key])
+    return found.keys()
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +132,7 @@ def installed(built, tmp_path_factory):
     venv.create(home, with_pip=False, symlinks=True)
     site = next(home.glob("lib/python*/site-packages"))
     extra = backends.BACKENDS[backend].extra
-    for name in distributions_of("kerasconv", [extra]):
+    for name in distributions_of(requirements_of(built[0]), [extra]):
         try:
             files = importlib.metadata.files(name) or []
         except importlib.metadata.PackageNotFoundError:
@@ -187,6 +203,85 @@ def test_the_installed_wheel_says_that_the_site_is_built_from_a_clone(installed)
     assert done.stderr.count("\n") == 1
 
 
+def test_the_installed_wheel_lists_its_models(installed):
+    _, run = installed
+    listed = run("-m", "kerasconv", "list")
+    assert listed.returncode == 0, listed.stderr
+    for name in cards():
+        assert name in listed.stdout
+
+
+def test_the_installed_wheel_copies_its_notebooks_without_jupytext(installed, tmp_path):
+    _, run = installed
+    assert run("-c", "import jupytext").returncode == 1
+    copied = run("-m", "kerasconv", "tutorials", "--copy", str(tmp_path / "lessons"))
+    assert copied.returncode == 0, copied.stderr
+    written = sorted((tmp_path / "lessons").iterdir())
+    assert [path.stem for path in written] == [
+        path.stem for path in sorted(CHECKOUT.glob("tutorials/[0-9]*.py"))
+    ]
+    for path in written:
+        assert json.loads(path.read_text("utf-8"))["cells"]
+    (title,) = re.findall("^1 +(.+?) {2,}", run("-m", "kerasconv", "tutorials").stdout,
+                          re.MULTILINE)  # fmt: skip
+    assert title == tutorials.list_tutorials()[0].title
+
+
+# What a library uses that depends on the layers alone.
+ALONE = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[1:]:
+            raise ModuleNotFoundError(f"{name} is not to be imported", name=name)
+
+sys.meta_path.insert(0, Blocked())
+
+import kerasconv.layers
+from kerasconv.digits import load_digits
+from kerasconv.models import mnist_cnn
+from kerasconv.predict import Predictor
+
+images, labels = load_digits()
+for name in kerasconv.layers.__all__:
+    layer = getattr(kerasconv.layers, name)
+    if name not in ("Window", "WindowLayer"):
+        made = layer(4, 3) if name == "LearnedConv" else (
+            layer([[1.0, -1.0]]) if name == "FixedConv" else layer())
+        assert made(images).shape[0] == 64, name
+model = mnist_cnn()
+answers = Predictor(model)(images)
+print((answers.argmax(axis=1) == labels).sum())
+"""
+
+
+def test_layers_network_and_predictor_need_only_keras_numpy_and_a_backend():
+    # JAX itself needs SciPy, so it comes last; so does Keras on OpenVINO.
+    backend = next((n for n in ("torch", "tensorflow", "jax")
+                    if n in backends.installed()), None)  # fmt: skip
+    if backend is None:
+        pytest.skip("needs one of torch, tensorflow, jax")
+    needed = distributions_of(["keras", "numpy", *EXTRAS[backend]])
+    asked = [*PROJECT["dependencies"], *EXTRAS["data"], *EXTRAS["train"], "jupytext"]
+    others = {re.match(r"[\w-]+", text)[0] for text in asked}
+    others -= {"kerasconv", *needed}
+    assert {"typer", "pillow", "matplotlib", "tomli-w"} < others
+    known = {"pillow": "PIL"}
+    modules = [known.get(name, name.replace("-", "_")) for name in others]
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, *modules],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) == 59
+
+
+# ----------------------------------------------------- what the project says of itself
+
+
 def test_every_package_that_the_code_imports_is_a_requirement():
     imported = set()
     for path in CHECKOUT.glob("kerasconv/**/*.py"):
@@ -199,16 +294,44 @@ def test_every_package_that_the_code_imports_is_a_requirement():
     # h5py is how Keras itself stores weights.
     known = {"h5py": "keras", "PIL": "pillow"}
     wanted = {known.get(name, name.replace("_", "-")) for name in imported}
-    stated = importlib.metadata.requires("kerasconv")
+    stated = [*PROJECT["dependencies"], *(t for some in EXTRAS.values() for t in some)]
     assert wanted <= {re.match(r"[\w-]+", text)[0] for text in stated}
 
 
 def test_every_extra_that_a_message_names_exists():
-    extras = importlib.metadata.metadata("kerasconv").get_all("Provides-Extra")
-    assert {*extras} == {
-        "tensorflow", "jax", "torch", "openvino", "data", "docs", "export",
+    assert {*EXTRAS} == {
+        "tensorflow", "jax", "torch", "openvino", "data", "train", "docs", "export",
         "test", "all",
     }  # fmt: skip
     for path in CHECKOUT.glob("kerasconv/**/*.py"):
         for named in re.findall(r"kerasconv\[([\w,]+)\]", path.read_text()):
-            assert set(named.split(",")) <= {*extras}
+            assert set(named.split(",")) <= {*EXTRAS}
+
+
+def test_every_dependency_has_a_lowest_version_that_ci_can_try():
+    for text in [*PROJECT["dependencies"], *EXTRAS["jax"]]:
+        assert re.fullmatch(r"[\w.-]+>=[\w.]+", text), text
+
+
+def test_one_version_of_ruff_checks_the_style():
+    (pinned,) = (text for text in EXTRAS["test"] if text.startswith("ruff=="))
+    hooks = (CHECKOUT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert re.findall(r"rev: v(.+)", hooks) == [pinned.removeprefix("ruff==")]
+
+
+def test_the_workflow_runs_what_ci_runs_on_pythons_that_are_promised():
+    workflow = (CHECKOUT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    assert "- run: .ci/run\n" in workflow
+    tried = re.search(r"python: \[(.+)\]", workflow)[1].replace('"', "").split(", ")
+    promised = [text.rpartition(" ")[2] for text in PROJECT["classifiers"]
+                if text.startswith("Programming Language :: Python :: 3.")]  # fmt: skip
+    assert {*tried} <= {*promised}
+    assert PROJECT["requires-python"] == f">={promised[0]}"
+
+
+def test_the_citation_says_what_the_package_does():
+    yaml = pytest.importorskip("yaml")
+    cited = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text("utf-8"))
+    assert cited["title"] == PROJECT["name"]
+    assert " AND ".join(cited["license"]) == PROJECT["license"]
+    assert cited["authors"] == PROJECT["authors"]

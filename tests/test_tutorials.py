@@ -252,6 +252,14 @@ def test_the_environment_says_whether_to_be_fast(monkeypatch, value, fast):
 
 
 @once
+def test_without_jupytext_a_checkout_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "jupytext", None)
+    with pytest.raises(KerasconvError, match="pip install jupytext"):
+        tutorials.copy_notebooks(tmp_path / "lessons")
+    assert not (tmp_path / "lessons").exists()
+
+
+@once
 def test_every_tutorial_is_listed_with_its_title_and_time():
     listed = tutorials.list_tutorials()
     assert [t.path for t in listed] == list(SCRIPTS.values())
