@@ -18,7 +18,7 @@ class _RandomPerImage(keras.layers.Layer):
 
     Args:
         factor: The greatest strength.
-        seed: Int, or None for one by chance.
+        seed: Int. Default: a random one.
         **kwargs: What every Keras layer takes.
     """
 
@@ -128,7 +128,7 @@ class RandomWarp(keras.layers.Layer):
         bend: Standard deviation of the elastic displacement, in pixels: random
             vectors on a grid of `grid` by `grid`, interpolated between.
         grid: Vectors along each axis.
-        seed: Int, or None for one by chance.
+        seed: Int. Default: a random one.
         **kwargs: What every Keras layer takes.
 
     Reference:

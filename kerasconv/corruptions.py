@@ -1,8 +1,8 @@
-"""Fifteen ways to spoil a digit, to measure how much a classifier can bear.
+"""Fifteen families of corruption, to measure how robust a classifier of digits is.
 
 The families and their strengths follow MNIST-C, so that a figure here says roughly
-what one there would; the pixels are this module's own, from NumPy and SciPy, with a
-fixed seed. MNIST-C itself is `kerasconv evaluate --dataset mnist_corrupted/NAME`.
+what one there would; the pixels are computed here, by NumPy and SciPy, from a fixed
+seed. MNIST-C itself is `kerasconv evaluate --dataset mnist_corrupted/NAME`.
 
 Reference:
     N. Mu, J. Gilmer, "MNIST-C: a robustness benchmark for computer vision", 2019.
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["FAMILIES", "corrupt", "evaluate"]
+from kerasconv.errors import UsageError
+
+__all__ = ["FAMILIES", "MNIST_C", "corrupt", "evaluate"]
 
 
 def _shot_noise(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -99,7 +101,7 @@ def _stripe(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _fog(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    # Noise of every scale: a sum of ever finer grids, each half as strong.
+    # Noise of every scale: a sum of finer and finer grids, each half as strong.
     fog = np.zeros_like(x)
     for octave in range(5):
         cells = 2**octave + 1
@@ -129,8 +131,9 @@ def _zigzag(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _edges(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
     smooth = _blurred(x, 1.0)
-    slope = np.hypot(ndimage.sobel(smooth, 1), ndimage.sobel(smooth, 2))
-    return (slope > 0.35 * slope.max(axis=(1, 2), keepdims=True)).astype(x.dtype)
+    gradient = np.hypot(ndimage.sobel(smooth, 1), ndimage.sobel(smooth, 2))
+    strong = gradient > 0.35 * gradient.max(axis=(1, 2), keepdims=True)
+    return strong.astype(x.dtype)
 
 
 FAMILIES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
@@ -150,25 +153,39 @@ FAMILIES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "zigzag": _zigzag,
     "edges": _edges,
 }
+"""What corrupts images in [0, 1], shape (n, height, width), by the family's name."""
+
+# MNIST-C finds its edges by Canny's method, this module by a Sobel gradient.
+MNIST_C = {family: family for family in FAMILIES} | {"edges": "canny_edges"}
+"""What MNIST-C, and tensorflow-datasets after it, call each family."""
 
 
 def corrupt(images: np.ndarray, family: str, seed: int = 0) -> np.ndarray:
-    """Grey images, spoilt.
+    """Corrupted copies of grey images.
 
     Args:
         images: uint8, shape (n, height, width, 1), light ink on a ground of 0.
         family: A key of `FAMILIES`.
-        seed: Of the noise; the same seed spoils the same images alike.
+        seed: Of everything random: the same seed corrupts the same images alike.
 
     Returns:
         uint8 of the same shape.
 
     Raises:
-        KeyError: no such family.
+        UsageError: no such family.
+
+    Example:
+        >>> image = np.zeros((1, 28, 28, 1), np.uint8)
+        >>> corrupt(image, "brightness").max()
+        128
     """
+    if family not in FAMILIES:
+        raise UsageError(
+            f"`family` must be one of {', '.join(FAMILIES)}. Received: {family!r}"
+        )
     x = images[..., 0].astype(np.float32) / 255
-    spoilt = FAMILIES[family](x, np.random.default_rng(seed))
-    return np.round(np.clip(spoilt, 0, 1) * 255).astype(np.uint8)[..., None]
+    corrupted = FAMILIES[family](x, np.random.default_rng(seed))
+    return np.round(np.clip(corrupted, 0, 1) * 255).astype(np.uint8)[..., None]
 
 
 def evaluate(
@@ -185,17 +202,13 @@ def evaluate(
     """
     accuracy = {}
     for family in FAMILIES:
-        spoilt = corrupt(images, family)
+        corrupted = corrupt(images, family)
         step = 1000
-        right = sum(
-            int(
-                np.sum(
-                    predictor(spoilt[i : i + step]).argmax(1) == labels[i : i + step]
-                )
-            )
-            for i in range(0, len(spoilt), step)
-        )
-        accuracy[family] = right / len(labels)
+        found = [
+            predictor(corrupted[i : i + step]).argmax(1)
+            for i in range(0, len(corrupted), step)
+        ]
+        accuracy[family] = float(np.mean(np.concatenate(found) == labels))
     return {**accuracy, "mean": float(np.mean(list(accuracy.values())))}
 
 

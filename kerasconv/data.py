@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasconv.corruptions import MNIST_C
 from kerasconv.errors import KerasconvError, UsageError, one_line
 
 __all__ = ["DATASETS", "Dataset", "digest", "load"]
@@ -60,25 +61,6 @@ class Dataset:
         """The builder's name in tensorflow-datasets."""
         return self.builder or self.name
 
-
-# The corruptions of MNIST-C, as tensorflow-datasets names them.
-CORRUPTIONS = (
-    "shot_noise",
-    "impulse_noise",
-    "glass_blur",
-    "motion_blur",
-    "shear",
-    "scale",
-    "rotate",
-    "brightness",
-    "translate",
-    "stripe",
-    "fog",
-    "spatter",
-    "dotted_line",
-    "zigzag",
-    "canny_edges",
-)
 
 DATASETS = {
     "mnist": Dataset(
@@ -140,7 +122,7 @@ DATASETS = {
             "vision, 2019",
             classes=tuple("0123456789"),
         )
-        for corruption in CORRUPTIONS
+        for corruption in MNIST_C.values()
     },
 }
 
@@ -178,7 +160,7 @@ def load(
         plain = [known for known in DATASETS if "/" not in known]
         raise UsageError(
             f"unknown data set {name!r}; choose one of {', '.join(plain)} or "
-            f"mnist_corrupted/NAME with NAME of {', '.join(CORRUPTIONS)}"
+            f"mnist_corrupted/NAME with NAME of {', '.join(MNIST_C.values())}"
         )
     dataset = DATASETS[name]
     if split not in dataset.splits:

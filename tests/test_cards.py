@@ -18,9 +18,10 @@ from kerasconv import (
 )
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
-from kerasconv.models import _card, _readme, cards, find_card, load_model
+from kerasconv.models import ARCHITECTURES, _card, cards, find_card, load_model
 from kerasconv.pictures import to_unit
 from kerasconv.predict import Predictor
+from kerasconv.training import page
 
 ALL = sorted(cards())
 
@@ -40,8 +41,8 @@ def zoo(tmp_path, monkeypatch):
 
 @pytest.mark.once
 def test_the_default_weights_of_every_architecture_exist():
-    for architecture, weights in _card.ARCHITECTURES.items():
-        assert f"{architecture}/{weights}" in ALL
+    for name, architecture in ARCHITECTURES.items():
+        assert f"{name}/{architecture.weights}" in ALL
 
 
 @pytest.mark.once
@@ -142,9 +143,7 @@ class TestFacts:
 
     def test_the_readme_is_rendered_from_the_card(self, name):
         folder = find_card(name).path.parent
-        assert (folder / "README.md").read_text(encoding="utf-8") == _readme.render(
-            folder
-        )
+        assert (folder / "README.md").read_text(encoding="utf-8") == page.render(folder)
 
 
 @pytest.mark.once
@@ -251,8 +250,8 @@ def _trained(weights, epochs, seconds, *by_epoch):
 def test_the_page_says_how_much_sooner_the_fast_recipe_is(course, says):
     fast = _trained("fast", 2, 5.0, [0.9, 0.97], [0.9, 0.99])
     slow = _trained("course", 4, 6.0, course, course)
-    heading, text = _readme._time_saved([fast, slow])
+    heading, text = page._time_saved([fast, slow])
     assert heading == "## Time to accuracy"
-    assert "takes 2 epochs (10 s) to 98.00% on the held-out images" in text
+    assert "takes 2 epochs (10 s) to 98.00% on the validation split" in text
     assert says in text
-    assert _readme._time_saved([fast]) == _readme._time_saved([slow]) == []
+    assert page._time_saved([fast]) == page._time_saved([slow]) == []

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kerasconv import corruptions
+from kerasconv import corruptions, data
+from kerasconv.errors import UsageError
 
 pytestmark = pytest.mark.once
 
@@ -14,51 +15,56 @@ def images(digits):
 
 
 def test_there_are_as_many_families_as_in_mnist_c():
-    from kerasconv.data import CORRUPTIONS
+    assert len(corruptions.FAMILIES) == len(corruptions.MNIST_C) == 15
+    names = {name for name in data.DATASETS if name.startswith("mnist_corrupted/")}
+    assert names == {f"mnist_corrupted/{name}" for name in corruptions.MNIST_C.values()}
 
-    assert len(corruptions.FAMILIES) == len(CORRUPTIONS) == 15
+
+def test_an_unknown_family_is_refused_with_the_known(images):
+    with pytest.raises(UsageError, match=r"one of shot_noise, .*'fogg'"):
+        corruptions.corrupt(images, "fogg")
 
 
 @pytest.mark.parametrize("family", corruptions.FAMILIES)
-def test_a_seed_spoils_alike_and_changes_the_images(images, family):
-    spoilt = corruptions.corrupt(images, family)
-    assert spoilt.shape == images.shape
-    assert spoilt.dtype == np.uint8
-    np.testing.assert_array_equal(spoilt, corruptions.corrupt(images, family))
-    assert np.mean(np.any(spoilt != images, axis=(1, 2, 3))) > 0.9
+def test_a_seed_corrupts_alike_and_changes_the_images(images, family):
+    corrupted = corruptions.corrupt(images, family)
+    assert corrupted.shape == images.shape
+    assert corrupted.dtype == np.uint8
+    np.testing.assert_array_equal(corrupted, corruptions.corrupt(images, family))
+    assert np.mean(np.any(corrupted != images, axis=(1, 2, 3))) > 0.9
 
 
 def test_rotation_keeps_the_ink_and_turns_it(images):
-    spoilt = corruptions.corrupt(images, "rotate").astype(float)
-    ink = spoilt.sum((1, 2, 3)) / images.sum((1, 2, 3))
+    corrupted = corruptions.corrupt(images, "rotate").astype(float)
+    ink = corrupted.sum((1, 2, 3)) / images.sum((1, 2, 3))
     np.testing.assert_allclose(ink, 1, atol=0.06)
 
 
 def test_scaling_leaves_the_share_of_ink_that_the_area_says(images):
-    spoilt = corruptions.corrupt(images, "scale").astype(float)
-    ink = spoilt.sum() / images.sum()
+    corrupted = corruptions.corrupt(images, "scale").astype(float)
+    ink = corrupted.sum() / images.sum()
     assert ink == pytest.approx(0.6**2, rel=0.03)
 
 
 def test_brightness_lifts_every_pixel_by_half(images):
-    spoilt = corruptions.corrupt(images, "brightness")
+    corrupted = corruptions.corrupt(images, "brightness")
     expected = np.round(np.clip(images / np.float32(255) + 0.5, 0, 1) * 255)
-    np.testing.assert_array_equal(spoilt, expected.astype(np.uint8))
+    np.testing.assert_array_equal(corrupted, expected.astype(np.uint8))
 
 
 def test_stripes_invert_two_bands_and_nothing_else(images):
-    spoilt = corruptions.corrupt(images, "stripe")
+    corrupted = corruptions.corrupt(images, "stripe")
     band = np.zeros(28, bool)
     band[:7] = band[14:21] = True
-    np.testing.assert_array_equal(spoilt[:, :, band], 255 - images[:, :, band])
-    np.testing.assert_array_equal(spoilt[:, :, ~band], images[:, :, ~band])
+    np.testing.assert_array_equal(corrupted[:, :, band], 255 - images[:, :, band])
+    np.testing.assert_array_equal(corrupted[:, :, ~band], images[:, :, ~band])
 
 
 def test_impulses_strike_one_pixel_in_six(images):
     grey = np.full_like(images, 128)
-    spoilt = corruptions.corrupt(grey, "impulse_noise")
-    assert np.mean(spoilt == 0) == pytest.approx(0.085, abs=0.01)
-    assert np.mean(spoilt == 255) == pytest.approx(0.085, abs=0.01)
+    corrupted = corruptions.corrupt(grey, "impulse_noise")
+    assert np.mean(corrupted == 0) == pytest.approx(0.085, abs=0.01)
+    assert np.mean(corrupted == 255) == pytest.approx(0.085, abs=0.01)
 
 
 def test_lines_only_add_ink(images):
@@ -69,8 +75,8 @@ def test_lines_only_add_ink(images):
 def test_the_figure_is_the_mean_over_the_families(images, digits):
     labels = digits[1]
 
-    def seer(spoilt):
-        return np.eye(10)[labels[: len(spoilt)]]
+    def seer(corrupted):
+        return np.eye(10)[labels[: len(corrupted)]]
 
     facts = corruptions.evaluate(seer, images, labels)
     assert set(facts) == {*corruptions.FAMILIES, "mean"}

@@ -8,19 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasconv import (
-    _feeding,
-    backends,
-    data,
-    digits,
-    files,
-    models,
-    recipes,
-    training,
-)
+from kerasconv import backends, data, digits, files, parity, recipes, training
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import Card, _readme, mnist_cnn
+from kerasconv.models import ARCHITECTURES, Card, mnist_cnn
+from kerasconv.predict import Predictor
+from kerasconv.training import feeding, fitting, page
 
 TRAINS = backends.BACKENDS[keras.backend.backend()].trains
 trains = pytest.mark.skipif(not TRAINS, reason="Keras cannot train on this backend")
@@ -43,7 +36,7 @@ def asked():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "load", load)
-        patch.setattr(training.parity, "measure", lambda path: {"largest": 0.0})
+        patch.setattr(parity, "measure", lambda path: {"largest": 0.0})
         yield splits
 
 
@@ -52,22 +45,22 @@ class Run:
     card: Card
     folder: Path
     asked: list
-    told: list
+    reported: list
 
 
 @pytest.fixture(scope="module")
 def run(asked, tmp_path_factory):
     """One training, looked at by several tests."""
-    out, told = tmp_path_factory.mktemp("out"), []
+    out, reported = tmp_path_factory.mktemp("out"), []
     del asked[:]
     card = training.train(
         "mnist_cnn/course",
         seed=4,
         epochs=2,
         out=out,
-        progress=lambda *facts: told.append(facts),
+        progress=lambda *facts: reported.append(facts),
     )
-    return Run(card, out / "mnist_cnn", list(asked), told)
+    return Run(card, out / "mnist_cnn", list(asked), reported)
 
 
 def weights(card):
@@ -78,12 +71,12 @@ def weights(card):
 @trains
 def test_it_learns_and_writes_weights_card_and_readme(run):
     names = sorted(os.listdir(run.folder))
-    pictures = [f"course-{what}.png" for what in sorted(_readme._PICTURES)]
+    pictures = [f"course-{what}.png" for what in sorted(page.PICTURES)]
     assert names == ["README.md", *pictures, "course.keras", "course.toml"]
     facts = run.card.facts
     assert facts["test"]["accuracy"] > 0.5
     assert facts == tomllib.loads((run.folder / "course.toml").read_text())
-    assert (run.folder / "README.md").read_text() == _readme.render(run.folder)
+    assert (run.folder / "README.md").read_text() == page.render(run.folder)
     assert facts["recipe"]["backend"] == keras.backend.backend()
     assert facts["data"]["held_out"] == 76  # a tenth of 12 x 64
     assert facts["data"]["trained_on"] == 692
@@ -101,8 +94,8 @@ def test_the_test_set_is_read_once_and_last(run):
 
 
 @trains
-def test_progress_is_told_up_to_the_last_batch(run):
-    done, batches, facts = run.told[-1]
+def test_progress_is_reported_up_to_the_last_batch(run):
+    done, batches, facts = run.reported[-1]
     assert done == batches == 12  # two epochs of 692 / 128, rounded up
     assert 0 <= facts["val_accuracy"] <= 1
 
@@ -131,7 +124,7 @@ def test_an_interrupted_training_leaves_nothing(tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-# Everything that has a state: chance in two layers, moments, an average, a schedule.
+# Everything that has a state: two random layers, moments, an average, a schedule.
 EVERYTHING = recipes.Recipe(
     purpose="",
     architecture="mnist_cnn",
@@ -159,17 +152,17 @@ class Stop(Exception):
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(digits, tmp_path):
     images = np.rint(np.tile(digits[0], (3, 1, 1, 1)) * 255).astype(np.uint8)
     labels = np.tile(digits[1], 3)
-    told, path = [], tmp_path / "checkpoint.npz"
+    batches, path = [], tmp_path / "checkpoint.npz"
     whole = training.fit(EVERYTHING, images, labels, seed=2)
 
     def stop(done, total, facts):
-        told.append(done)
+        batches.append(done)
         if done == 8:  # in the second of three epochs of six batches
             raise Stop
 
     with pytest.raises(Stop):
         training.fit(EVERYTHING, images, labels, seed=2, checkpoint=path, progress=stop)
-    del told[:]
+    del batches[:]
     again = training.fit(
         EVERYTHING,
         images,
@@ -177,9 +170,9 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(digits, tmp_pat
         seed=2,
         checkpoint=path,
         resume=True,
-        progress=lambda done, *_: told.append(done),
+        progress=lambda done, *_: batches.append(done),
     )
-    assert told[0] == 7, "it begins after the first epoch"
+    assert batches[0] == 7, "it begins after the first epoch"
     for a, b in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
     assert [len(curve) for curve in again.history.values()] == [3] * 4
@@ -192,9 +185,9 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(digits, tmp_pat
 
 @trains
 def test_every_epoch_has_an_order_of_its_own(digits, monkeypatch):
-    """Also where Keras does not tell the batches that an epoch has ended."""
-    fed, given, epochs = _feeding.fed, [], []
-    monkeypatch.setattr(_feeding, "fed", lambda b: given.append(b) or fed(b))
+    """Also where Keras does not call `on_epoch_end` of the batches."""
+    as_input, given, epochs = feeding.as_input, [], []
+    monkeypatch.setattr(feeding, "as_input", lambda b: given.append(b) or as_input(b))
     images = np.rint(digits[0] * 255).astype(np.uint8)
     training.fit(
         EVERYTHING,
@@ -244,7 +237,8 @@ def test_a_checkpoint_of_another_architecture_is_refused(digits, tmp_path, monke
             [*network.layers[:-1], keras.layers.ReLU(), *network.layers[-1:]]
         )
 
-    monkeypatch.setattr(models, "mnist_cnn", changed)
+    known = ARCHITECTURES["mnist_cnn"]
+    monkeypatch.setitem(ARCHITECTURES, "mnist_cnn", replace(known, build=changed))
     with pytest.raises(KerasconvError, match=r"\(its layers differ"):
         training.fit(EVERYTHING, images, digits[1], **keeper)
 
@@ -260,7 +254,7 @@ def test_a_damaged_checkpoint_is_named(digits, tmp_path, content):
 
 
 @trains
-def test_of_several_seeds_the_held_out_images_choose(asked, tmp_path):
+def test_of_several_seeds_the_validation_split_chooses(asked, tmp_path):
     card = training.train("mnist_cnn/fast", seeds=2, epochs=1, out=tmp_path)
     runs = card.facts["seeds"]["runs"]
     assert [run["seed"] for run in runs] == [0, 1]
@@ -281,11 +275,11 @@ def test_every_recipe_can_be_carried_out(name):
     network = training.build(recipe)
     classes = data.DATASETS[recipe.dataset].classes
     assert network.outputs[0].shape == (None, len(classes))
-    layers = training._augmentation(recipe)
+    layers = fitting._augmentation(recipe)
     assert [type(layer).__name__ for layer in layers] == [
         layer for layer, _ in recipe.augmentation
     ]
-    assert type(training._optimizer(recipe, 100)).__name__.lower() == recipe.optimizer
+    assert type(fitting._optimizer(recipe, 100)).__name__.lower() == recipe.optimizer
     assert name.startswith(f"{recipe.architecture}/")
 
 
@@ -308,9 +302,9 @@ def test_a_recipe_decides_whether_xla_compiles_the_step(
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
-def test_schedules_rise_to_the_peak_and_fall_to_nothing(schedule):
+def test_schedules_rise_to_the_peak_and_fall_to_zero(schedule):
     recipe = recipes.Recipe("", "mnist_cnn", "mnist", schedule=schedule)
-    rate = training._schedule(recipe, 200)
+    rate = fitting._schedule(recipe, 200)
     values = [float(keras.ops.convert_to_numpy(rate(step))) for step in range(201)]
     top = int(np.argmax(values))
     assert values[top] == pytest.approx(1e-3, rel=1e-5)
@@ -323,26 +317,26 @@ def test_schedules_rise_to_the_peak_and_fall_to_nothing(schedule):
 @pytest.mark.once
 def test_the_order_of_images_depends_on_seed_and_epoch_alone():
     x = np.arange(10)
-    batches = _feeding.Batches(x, x, 4, seed=1)
+    batches = feeding.Batches(x, x, 4, seed=1)
     first = [batches[i][0].tolist() for i in range(3)]
     assert sorted([*first[0], *first[1], *first[2]]) == list(range(10))
     batches.epoch = 1
     second = [batches[i][0].tolist() for i in range(3)]
     assert first != second
-    later = _feeding.Batches(x, x, 4, seed=1)
+    later = feeding.Batches(x, x, 4, seed=1)
     later.epoch = 1
     assert [later[i][0].tolist() for i in range(3)] == second
-    assert _feeding.Batches(x, x, 4, seed=2)[0][0].tolist() != first[0]
-    assert _feeding.Batches(x, x, 4)[1][0].tolist() == [4, 5, 6, 7]
+    assert feeding.Batches(x, x, 4, seed=2)[0][0].tolist() != first[0]
+    assert feeding.Batches(x, x, 4)[1][0].tolist() == [4, 5, 6, 7]
 
 
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the pipeline is TensorFlow's"
 )
-def test_tensorflow_is_fed_every_batch_and_waits_for_no_tuning():
+def test_tensorflow_reads_every_batch_once_and_waits_for_no_tuning():
     x = np.arange(10, dtype=np.float32)
-    batches = _feeding.Batches(x, x.astype(int), 4, seed=1)
-    pipeline = _feeding.fed(batches)
+    batches = feeding.Batches(x, x.astype(int), 4, seed=1)
+    pipeline = feeding.as_input(batches)
     assert not pipeline.options().autotune.enabled
     for epoch in range(2):
         batches.epoch = epoch
@@ -352,7 +346,7 @@ def test_tensorflow_is_fed_every_batch_and_waits_for_no_tuning():
 
 @pytest.mark.once
 def test_a_full_disk_keeps_the_last_good_file(tmp_path):
-    """The limit on a file's size stands in for the disk's end."""
+    """A limit on the size of a file stands for the full disk."""
     resource = pytest.importorskip("resource")
     path = tmp_path / "model.keras"
     files.write_with(path, mnist_cnn(weights=None).save)
@@ -389,7 +383,7 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path, arguments):
     "names", [("alexnet",), ("mnist_cnn", "quick"), ("mnist_cnn/mnist", "fast")]
 )
 def test_an_unknown_recipe_is_refused_with_the_known(names):
-    with pytest.raises(UsageError, match="choose one of mnist_cnn"):
+    with pytest.raises(UsageError, match="choose one of cats_dogs_cnn"):
         training.train(*names)
 
 
@@ -412,7 +406,7 @@ def test_evaluation_agrees_with_plain_numpy():
     probabilities = (
         keras.ops.convert_to_numpy(model(images, training=False))
         if (keras.backend.backend() != "openvino")
-        else training.Predictor(model)(images)
+        else Predictor(model)(images)
     )
     truth = np.array(
         [row[label] for row, label in zip(probabilities, labels, strict=True)]

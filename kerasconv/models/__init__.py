@@ -5,44 +5,28 @@ it (weights, a card of measured facts, a README) lies in the top-level `models/`
 of a checkout, and inside the installed package.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+from kerasconv.models._architecture import ARCHITECTURES, Architecture
 from kerasconv.models._card import Card, cards, find_card, list_models, load_model
+
+# The architectures, each one file and one line: the file says the rest. None imports
+# Keras before it is called, so that the command line can list models without it.
+from kerasconv.models._cats_dogs_cnn import cats_dogs_cnn as cats_dogs_cnn
+from kerasconv.models._dense_classifier import dense_classifier as dense_classifier
+from kerasconv.models._digits_cnn import digits_cnn as digits_cnn
+from kerasconv.models._edge_classifier import edge_classifier as edge_classifier
+from kerasconv.models._lenet5 import lenet5 as lenet5
+from kerasconv.models._mnist_cnn import mnist_cnn as mnist_cnn
 from kerasconv.untrusted import save_model, tensor_digests
 
-if TYPE_CHECKING:
-    from kerasconv.models._cats_dogs_cnn import cats_dogs_cnn
-    from kerasconv.models._dense_classifier import dense_classifier
-    from kerasconv.models._digits_cnn import digits_cnn
-    from kerasconv.models._edge_classifier import edge_classifier
-    from kerasconv.models._lenet5 import lenet5
-    from kerasconv.models._mnist_cnn import mnist_cnn
-
 __all__ = [
+    "ARCHITECTURES",
+    "Architecture",
     "Card",
     "cards",
-    "cats_dogs_cnn",
-    "dense_classifier",
-    "digits_cnn",
-    "edge_classifier",
     "find_card",
-    "lenet5",
     "list_models",
     "load_model",
-    "mnist_cnn",
     "save_model",
     "tensor_digests",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # Keras is imported with the first architecture, not before: the command line
-    # lists cards and reports unknown names without it.
-    if name in __all__:
-        return getattr(importlib.import_module(f"kerasconv.models._{name}"), name)
-    raise AttributeError(f"module 'kerasconv.models' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ += ARCHITECTURES

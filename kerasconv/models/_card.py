@@ -16,19 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.models._architecture import ARCHITECTURES
 
 if TYPE_CHECKING:
     import keras
-
-# Architecture -> the weights that its bare name means.
-ARCHITECTURES = {
-    "mnist_cnn": "mnist",
-    "edge_classifier": "mnist",
-    "dense_classifier": "mnist",
-    "lenet5": "mnist",
-    "digits_cnn": "mnist",
-    "cats_dogs_cnn": "cats_vs_dogs",
-}
 
 
 @dataclass(frozen=True)
@@ -125,10 +116,19 @@ def find_card(name: str, others: Sequence[str] = ()) -> Card:
     Raises:
         UsageError: no such model; the message names the nearest.
     """
-    known = cards()
-    full = f"{name}/{ARCHITECTURES[name]}" if name in ARCHITECTURES else name
+    known, full = cards(), name
+    if name in ARCHITECTURES:
+        full = f"{name}/{ARCHITECTURES[name].weights}"
     if full in known:
         return known[full]
+    architecture, _, weights = full.partition("/")
+    if architecture in ARCHITECTURES and (
+        weights in ARCHITECTURES[architecture].recipes
+    ):
+        raise UsageError(
+            f"{full} has a recipe and no trained weights yet; make them with: "
+            f"kerasconv train {full}"
+        )
     names = [*others, *ARCHITECTURES, *known]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
@@ -166,10 +166,8 @@ def load_model(name: str | os.PathLike, trust: bool = False) -> "keras.Model":
     """
     if is_file_name(name):
         return untrusted.load_file(Path(name), trust=trust)
-    from kerasconv import models
-
     card = find_card(os.fspath(name))
-    build = getattr(models, card.architecture)
+    build = ARCHITECTURES[card.architecture].build
     return build(weights=card.weights, **card.facts["arguments"])
 
 

@@ -1,11 +1,32 @@
 """A dense network of the convolutional one's size: what sharing is worth."""
 
 import os
+from typing import TYPE_CHECKING
 
-from kerasconv._keras import keras
+from kerasconv.models._architecture import Recipe, architecture
 from kerasconv.models._card import load_weights
+from kerasconv.models._shared import READS_DIGITS
+
+if TYPE_CHECKING:
+    import keras
 
 
+@architecture(
+    about="One hidden Dense layer of 44 units: as many parameters as `mnist_cnn`, and "
+    "none of them shared.",
+    use=f"Meant for comparing; do not use it for work. {READS_DIGITS}",
+    recipes={
+        "mnist": Recipe(
+            purpose="The budget of the course page's network without sharing: one "
+            "hidden Dense layer.",
+            architecture="dense_classifier",
+            dataset="mnist",
+            schedule="cosine",
+            learning_rate=3e-3,
+            epochs=15,
+        ),
+    },
+)
 def dense_classifier(
     *,
     weights: str | os.PathLike | None = "mnist",
@@ -41,6 +62,8 @@ def dense_classifier(
         >>> dense_classifier(weights=None).count_params()
         34990
     """
+    from kerasconv._keras import keras
+
     layers = keras.layers
     model = keras.Sequential(
         [

@@ -1,11 +1,44 @@
 """The practitioner's pick for digits: batch normalisation, anti-aliased pooling."""
 
 import os
+from typing import TYPE_CHECKING
 
-from kerasconv._keras import keras
-from kerasconv.models._blocks import staged_classifier
+from kerasconv.models._architecture import Recipe, architecture
+from kerasconv.models._shared import DEFORMATIONS, READS_DIGITS, staged_classifier
+
+if TYPE_CHECKING:
+    import keras
 
 
+@architecture(
+    about="Six convolutions with batch normalisation and anti-aliased pooling, then a "
+    "global average.",
+    use="The pick for digits that are cleanly written on an even ground. It was "
+    "trained without noise, blur or fog: of corrupted digits `mnist_cnn` with "
+    f"its default weights reads more. {READS_DIGITS}",
+    recipes={
+        "mnist": Recipe(
+            purpose="The practitioner's pick: batch normalisation, anti-aliased "
+            "pooling.",
+            architecture="digits_cnn",
+            dataset="mnist",
+            augmentation=(
+                *DEFORMATIONS,
+                ("RandomGain", {"factor": 0.2}),
+                ("RandomErasing", {"factor": 0.1, "value_range": (0.0, 1.0)}),
+            ),
+            learning_rate=4e-3,
+            schedule="one_cycle",
+            weight_decay=1e-4,
+            optimizer="adamw",
+            ema_momentum=0.998,
+            epochs=12,
+            validation_share=1 / 12,
+            jit_compile=False,
+            tried="16 epochs with a weight decay of 0.05 are no better.",
+        ),
+    },
+)
 def digits_cnn(
     *,
     weights: str | os.PathLike | None = "mnist",

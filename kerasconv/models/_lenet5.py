@@ -1,11 +1,31 @@
 """LeNet-5, the network that read cheques."""
 
 import os
+from typing import TYPE_CHECKING
 
-from kerasconv._keras import keras
+from kerasconv.models._architecture import Recipe, architecture
 from kerasconv.models._card import load_weights
+from kerasconv.models._shared import READS_DIGITS
+
+if TYPE_CHECKING:
+    import keras
 
 
+@architecture(
+    about="LeNet-5 as it is taught today: two convolutions with tanh, two average "
+    "poolings, three Dense layers.",
+    use=f"Meant for history and comparing. {READS_DIGITS}",
+    recipes={
+        "mnist": Recipe(
+            purpose="LeNet-5 as of 1998, with the optimizer of today.",
+            architecture="lenet5",
+            dataset="mnist",
+            schedule="cosine",
+            learning_rate=2e-3,
+            epochs=15,
+        ),
+    },
+)
 def lenet5(
     *,
     weights: str | os.PathLike | None = "mnist",
@@ -55,6 +75,8 @@ def lenet5(
         Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied
         to document recognition", Proceedings of the IEEE 86, 1998.
     """
+    from kerasconv._keras import keras
+
     layers, last = keras.layers, {"data_format": "channels_last"}
     model = keras.Sequential(
         [

@@ -21,7 +21,8 @@ from typing import Any
 import exports
 from _harness import met, target
 
-from kerasconv.models import _readme, cards
+from kerasconv.models import cards
+from kerasconv.training import page
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
@@ -148,7 +149,7 @@ def zoo() -> str:
             facts["data"]["name"],
             f"{test['accuracy']:.2%} ({100 * low:.2f}-{100 * high:.2f})",
             f"{test['errors']} of {test['examples']:,}",
-            _readme.seeds(card),
+            page.seeds(card),
             f"{facts['corruptions']['mean']:.1%}" if "corruptions" in facts else "",
             f"{facts['bytes'] / 1000:.0f} kB",
             f"{facts['images_per_second']:,}",

@@ -1,11 +1,28 @@
-"""What the two batch-normalised networks are: stages of growing width, then a head."""
+"""What several architectures share."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kerasconv._keras import keras
-from kerasconv.layers import WeightedPool
+from kerasconv.models._architecture import Augmentation
 from kerasconv.models._card import load_weights
+
+if TYPE_CHECKING:
+    import keras
+
+# For the page of a network that reads digits.
+READS_DIGITS = (
+    "It knows the ten digits as MNIST has them: one a picture, upright, fitted into "
+    "20x20 pixels and centred by mass (`kerasconv predict` prepares any photograph "
+    "that way). Letters, several digits at once, or blank paper get a digit too."
+)
+
+# How handwriting and scanning deform a digit.
+DEFORMATIONS: Augmentation = (
+    (
+        "RandomWarp",
+        {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 1.5, "bend": 0.6},
+    ),
+)
 
 
 def staged_classifier(
@@ -18,7 +35,9 @@ def staged_classifier(
     dropout: float,
     name: str,
 ) -> "keras.Sequential":
-    """Stages of those widths, a blur pool between them, average, Dropout, Dense."""
+    """Two convolutions for each width, blur pools between, average, Dropout, Dense."""
+    from kerasconv._keras import keras
+
     layers = keras.layers
     stages: list[Any] = []
     for number, filters in enumerate(widths, start=1):
@@ -42,6 +61,8 @@ def staged_classifier(
 
 def _convolutions(filters: int, number: int) -> list[Any]:
     """Two 3x3 convolutions, each with batch normalisation and ReLU."""
+    from kerasconv._keras import keras
+
     found: list[Any] = []
     for at in (f"{number}a", f"{number}b"):
         found += [
@@ -64,4 +85,6 @@ def _blur_pool(number: int) -> Any:
 
     R. Zhang, "Making convolutional networks shift-invariant again", ICML 2019.
     """
+    from kerasconv.layers import WeightedPool
+
     return WeightedPool(3, 2, "same", data_format="channels_last", name=f"pool{number}")

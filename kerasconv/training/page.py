@@ -1,8 +1,9 @@
-"""The model card for people, rendered from the facts of the cards.
+"""The page of an architecture (its README), rendered from its cards.
 
-`python -m kerasconv.models._readme models/mnist_cnn` writes it anew.
+`python -m kerasconv.training.page models/mnist_cnn` writes it anew.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,76 +11,35 @@ from typing import Any
 import numpy as np
 
 from kerasconv import files
-from kerasconv.models._card import ARCHITECTURES, Card, read_card
+from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.models import ARCHITECTURES, Card
+from kerasconv.models._card import read_card
 from kerasconv.recipes import RECIPES
 
-_DIGITS = (
-    "It knows the ten digits as MNIST has them: one a picture, upright, fitted into "
-    "20x20 pixels and centred by mass (`kerasconv predict` prepares any photograph "
-    "that way). Letters, several digits at once, or blank paper get a digit too."
-)
-
-# What each architecture is, and what it is for.
-_ABOUT = {
-    "mnist_cnn": (
-        "The convolutional network of the course page: Conv2D(32) - MaxPooling - "
-        "Conv2D(64) - MaxPooling - Flatten - Dropout - Dense(10). It takes 28x28 grey "
-        "images, light ink on a ground of 0, pixels in [0, 1].",
-        f"Meant for learning, teaching and comparing. {_DIGITS}",
-    ),
-    "edge_classifier": (
-        "Fixed edges in eight directions (no parameters), trained weights by which the "
-        "directions inhibit each other (64), the strength of what is left pooled, and "
-        "one trained Dense layer: what nearly hand-made features can do. The weights "
-        "`cats_vs_dogs` are the same without inhibition, so with features made by hand "
-        "to the end, on colour photographs of 32x32 pixels: the baseline of "
-        "`cats_dogs_cnn`.",
-        f"Meant for comparing features that are made with features that are learned. "
-        f"{_DIGITS}",
-    ),
-    "dense_classifier": (
-        "One hidden Dense layer of 44 units: as many parameters as `mnist_cnn`, and "
-        "none of them shared.",
-        f"Meant for comparing; do not use it for work. {_DIGITS}",
-    ),
-    "lenet5": (
-        "LeNet-5 as it is taught today: two convolutions with tanh, two average "
-        "poolings, three Dense layers.",
-        f"Meant for history and comparing. {_DIGITS}",
-    ),
-    "digits_cnn": (
-        "Six convolutions with batch normalisation and anti-aliased pooling, then a "
-        "global average.",
-        "The pick for digits that are cleanly written on an even ground. It has met no "
-        "noise and no light but that of a scanner: where digits come spoilt, "
-        f"`mnist_cnn` with its default weights reads more of them. {_DIGITS}",
-    ),
-    "cats_dogs_cnn": (
-        "Six convolutions with batch normalisation and anti-aliased pooling, then a "
-        "global average. It takes colour photographs of 32x32 pixels in [0, 1] and "
-        "gives the probabilities of a cat and of a dog. What fixed filters do there "
-        "say the weights `edge_classifier/cats_vs_dogs`.",
-        "Meant for teaching: a photograph of anything else gets an answer too, and "
-        "ten thousand small pictures teach little about cats and dogs as they are.",
-    ),
-}
-
 # Pictures beside a card, by the end of their name, and what each shows.
-_PICTURES = {
+PICTURES = {
     "digits": "The handwritten digits in the package, each with what the network reads "
     "and, where that is wrong, what it is",
     "kernels": "The kernels of the first convolution, blue negative and red positive",
     "confusion": "How often each class of the test set was taken for each",
     "hardest": "The test images with the highest loss, each with what the network "
     "reads and what it is",
-    "history": "Loss and accuracy by the epoch, on the training and the held-out "
+    "history": "Loss and accuracy by the epoch, on the training and the validation "
     "images; random changes and dropout make the training images harder, and the "
     "curves are of the weights before averaging",
 }
 
 
 def write(folder: Path) -> None:
-    """Write the README of one architecture."""
+    """Write the README of one architecture.
+
+    Args:
+        folder: Where its cards are, such as `models/mnist_cnn`.
+
+    Raises:
+        UsageError: the folder has not the name of an architecture, or no cards.
+        KerasconvError: a card cannot be read.
+    """
     files.write_text(folder / "README.md", render(folder))
 
 
@@ -133,27 +93,33 @@ def _captions(read: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> li
 
 def render(folder: Path) -> str:
     """The README of one architecture, from all cards in its folder."""
+    name = folder.resolve().name
     found = [read_card(path) for path in sorted(folder.glob("*.toml"))]
-    default = ARCHITECTURES.get(folder.name)
-    found.sort(key=lambda card: card.weights != default)
-    about, use = _ABOUT[folder.name]
+    if name not in ARCHITECTURES or not found:
+        raise UsageError(
+            f"{folder} must be a folder of cards with the name of an architecture: "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+    architecture = ARCHITECTURES[name]
+    found.sort(key=lambda card: card.weights != architecture.weights)
     parts = [
         _head(found),
-        f"# {folder.name}",
+        f"# {name}",
         "Written by the training recipe from the cards (`*.toml`) in this folder; "
         "change those by training, not this page by hand.",
-        about,
+        architecture.about,
         "## Use",
         "```python\n"
         "from kerasconv.models import load_model\n\n"
         f'model = load_model("{found[0].name}")\n'
         "```",
-        use,
+        architecture.use,
         "## Weights",
         _overview(found),
         "Accuracy, loss (NLL, nats) and calibration error (ECE, 15 bins) are of the "
-        "shipped weights on the whole test set; mean ± sd is over the seeds; spoilt is "
-        "the mean accuracy over the fifteen families of `kerasconv.corruptions`.",
+        "shipped weights on the whole test set; mean ± sd is over the seeds; "
+        "corrupted is the mean accuracy over the families of "
+        "`kerasconv.corruptions`.",
         *_time_saved(found),
         *_pooling_costs(found),
         *(section for card in found for section in _sections(card)),
@@ -178,13 +144,14 @@ def _head(found: list[Card]) -> str:
 
 def _overview(found: list[Card]) -> str:
     rows = [
-        "| weights | test accuracy | mean ± sd (seeds) | loss | calibration | spoilt |",
+        "| weights | test accuracy | mean ± sd (seeds) | loss | calibration | "
+        "corrupted |",
         "|---|---|---|---|---|---|",
     ]
     for card in found:
         test = card.facts["test"]
-        spoilt = card.facts.get("corruptions")
-        robust = f"{spoilt['mean']:.1%}" if spoilt else ""
+        corrupted = card.facts.get("corruptions")
+        robust = f"{corrupted['mean']:.1%}" if corrupted else ""
         rows.append(
             f"| {card.weights} | {test['accuracy']:.2%} | {seeds(card)} | "
             f"{test['loss']:.4f} | {test['calibration_error']:.2%} | "
@@ -203,16 +170,16 @@ def _time_saved(found: list[Card]) -> list[str]:
     seconds = recipe["seconds_per_epoch"] * recipe["epochs"]
     said = (
         f"The recipe `fast` takes {recipe['epochs']} epochs ({seconds:.0f} s) to "
-        f"{reached:.2%} on the held-out images and {fast['seeds']['mean']:.2%} on the "
+        f"{reached:.2%} on the validation split and {fast['seeds']['mean']:.2%} on the "
         "test set. "
     )
     epochs = next((i for i, a in enumerate(_by_epoch(course), 1) if a >= reached), None)
     if epochs is None:
-        said += "`course` does not reach that on the same held-out images."
+        said += "`course` does not reach that on the same validation split."
     else:
         later = course["recipe"]["seconds_per_epoch"] * epochs
         said += (
-            f"On the same held-out images `course` first reaches that after {epochs} "
+            f"On the same validation split `course` first reaches that after {epochs} "
             f"epochs ({later:.0f} s): {epochs / recipe['epochs']:.1f} times the "
             f"epochs, {later / seconds:.1f} times the seconds. "
             "Accuracies are means over the seeds, seconds those of the shipped one."
@@ -221,7 +188,7 @@ def _time_saved(found: list[Card]) -> list[str]:
 
 
 def _by_epoch(facts: dict[str, Any]) -> np.ndarray:
-    """The accuracy on the held-out images after each epoch, mean over the seeds."""
+    """The accuracy on the validation split after each epoch, mean over the seeds."""
     runs = facts["seeds"]["runs"]
     return np.mean([run["validation_accuracy_by_epoch"] for run in runs], axis=0)
 
@@ -235,7 +202,7 @@ def _pooling_costs(found: list[Card]) -> list[str]:
         return []
     variants.sort(key=lambda card: -card.facts["seeds"]["mean"])
     best = variants[0].facts["seeds"]["mean"]
-    rows = ["| pooling | mean ± sd (seeds) | less than the best | spoilt |"]
+    rows = ["| pooling | mean ± sd (seeds) | less than the best | corrupted |"]
     rows.append("|---|---|---|---|")
     for card in variants:
         facts = card.facts
@@ -272,7 +239,7 @@ def _sections(card: Card) -> list[str]:
         "test accuracy": f"{test['accuracy']:.2%} "
         f"(95 % interval {low:.2%} to {high:.2%})",
         "test errors": f"{test['errors']} of {test['examples']:,}",
-        "held-out accuracy, loss": f"{validation['accuracy']:.2%}, "
+        "validation accuracy, loss": f"{validation['accuracy']:.2%}, "
         f"{validation['loss']:.4f}",
         "data set": f"{data['name']} {data['version']} ({data['licence']}; "
         f"{data['source']})",
@@ -296,7 +263,7 @@ def _sections(card: Card) -> list[str]:
         _table(rows),
         *(
             f"![{about}.]({card.weights}-{what}.png)\n\n*{about}.*"
-            for what, about in _PICTURES.items()
+            for what, about in PICTURES.items()
             if card.path.with_name(f"{card.weights}-{what}.png").exists()
         ),
         *_robustness(facts),
@@ -357,7 +324,18 @@ def _table(rows: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    import typer
+def main(arguments: list[str]) -> int:
+    """The command: one line on an error, and its exit status."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m kerasconv.training.page FOLDER", file=sys.stderr)
+        return 2
+    try:
+        write(Path(arguments[0]))
+    except KerasconvError as error:
+        print(f"kerasconv.training.page: error: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
 
-    typer.run(write)
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

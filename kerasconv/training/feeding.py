@@ -1,7 +1,4 @@
-"""What a training is fed, and how.
-
-Private; `kerasconv.training` is the way in.
-"""
+"""The batches of a training, in an order that can be had again."""
 
 import math
 from collections.abc import Iterator
@@ -13,9 +10,10 @@ from kerasconv._keras import keras
 
 
 class Batches(keras.utils.PyDataset):
-    """Images in an order that the seed and the epoch alone decide; as given without.
+    """Images and labels in batches, shuffled anew for every epoch.
 
-    So a training that is resumed at an epoch sees what it would have seen.
+    Seed and epoch alone decide the order, so that a training that is resumed at an
+    epoch sees what it would have seen. Without a seed the order is the given one.
     """
 
     def __init__(
@@ -40,11 +38,12 @@ class Batches(keras.utils.PyDataset):
         return self._x[chosen], self._y[chosen]
 
 
-def fed(batches: Batches) -> Any:
-    """The batches as a backend is best fed.
+def as_input(batches: Batches) -> Any:
+    """The batches in the form that `keras.Model.fit` reads fastest.
 
-    Keras gives TensorFlow a pipeline with a thread that tunes it. At the end of an
-    epoch that thread is waited for, which sleeps for up to as long as the epoch took.
+    For TensorFlow that is a `tf.data` pipeline without autotuning: the one that Keras
+    would make waits at the end of each epoch for its tuning thread, which sleeps for
+    up to as long as the epoch took. For the others it is the batches themselves.
     """
     if keras.backend.backend() != "tensorflow":
         return batches

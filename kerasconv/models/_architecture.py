@@ -1,0 +1,111 @@
+"""What each architecture declares of itself, in one place: its own file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+# Layers by class name, with their arguments: Keras's, or those of
+# `kerasconv.augmentation` where Keras has none.
+Augmentation = tuple[tuple[str, Mapping[str, Any]], ...]
+
+Build = TypeVar("Build", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one set of weights is trained: everything that decides it but the seed.
+
+    Attributes:
+        purpose: What it is for, in a sentence.
+        architecture: The function of `kerasconv.models` that builds the network.
+        dataset: A key of `kerasconv.data.DATASETS`.
+        arguments: Arguments of that function, where they are not its defaults.
+        dropout: The dropout in training. Default: the architecture's.
+        augmentation: Random layers before the network, in training only.
+        optimizer: The name of a Keras optimizer.
+        learning_rate: Its rate, or the peak of the schedule.
+        schedule: "constant"; "cosine", linear warm-up for a twentieth of the steps,
+            then down to 0; or "one_cycle", up for a quarter of the steps and down for
+            the rest, both linear.
+        weight_decay: Weight decay of the optimizer, decoupled. Default: none.
+        ema_momentum: Momentum of an exponential moving average of the weights, which
+            is what is kept. Default: the last weights are kept.
+        batch_size: Images a step.
+        epochs: Passes over the training images.
+        validation_share: The share of the training set, from its end, that is not
+            trained on and decides which seed is shipped.
+        jit_compile: Whether XLA compiles the training step. Default: Keras's choice.
+        tried: What else was tried, and how it did on the validation split.
+    """
+
+    purpose: str
+    architecture: str
+    dataset: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    dropout: float | None = None
+    augmentation: Augmentation = ()
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    ema_momentum: float | None = None
+    batch_size: int = 128
+    epochs: int = 15
+    validation_share: float = 0.1
+    jit_compile: bool | None = None
+    tried: str = ""
+
+    def split(self, count: int) -> int:
+        """How many of so many training images are trained on, from the first."""
+        return count - int(count * self.validation_share)
+
+    def facts(self) -> dict[str, Any]:
+        """The recipe as a card states it, without the entries that are None."""
+        facts = asdict(self)
+        # It describes other recipes.
+        del facts["tried"]
+        facts["augmentation"] = [
+            {"layer": name, **settings} for name, settings in self.augmentation
+        ]
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network of the zoo.
+
+    Attributes:
+        build: The function that builds it; its name is the architecture's.
+        about: What it is, for its page.
+        use: What it is for, and what not, for its page.
+        recipes: By the name of the weights that each makes; the first is the default.
+    """
+
+    build: Callable[..., Any]
+    about: str
+    use: str
+    recipes: Mapping[str, Recipe]
+
+    @property
+    def weights(self) -> str:
+        """The weights that the architecture's bare name means."""
+        return next(iter(self.recipes))
+
+
+ARCHITECTURES: dict[str, Architecture] = {}
+"""Every architecture by its name, once `kerasconv.models` is imported."""
+
+
+def architecture(
+    *, about: str, use: str, recipes: Mapping[str, Recipe]
+) -> Callable[[Build], Build]:
+    """Declare the function below as an architecture of the zoo.
+
+    It imports Keras in its body: the command line lists models without Keras.
+    """
+
+    def declare(build: Build) -> Build:
+        ARCHITECTURES[build.__name__] = Architecture(build, about, use, recipes)
+        return build
+
+    return declare

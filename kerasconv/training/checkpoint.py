@@ -1,0 +1,180 @@
+"""One file an epoch from which a training that was stopped goes on.
+
+Weights, optimizer, random state and epoch are written together and replaced as a
+whole: a training that is killed finds the last finished epoch there.
+"""
+
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasconv import data, files
+from kerasconv._keras import keras
+from kerasconv.errors import KerasconvError
+from kerasconv.recipes import Recipe
+from kerasconv.training.feeding import Batches
+
+# Called with the number of batches done, of all batches, and the running metrics.
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+def identity(
+    recipe: Recipe,
+    network: "keras.Model",
+    images: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    epochs: int,
+) -> str:
+    """What a training must have in common with a checkpoint to go on from it."""
+    return json.dumps(
+        {
+            "recipe": {**recipe.facts(), "purpose": ""},
+            # Two architectures may have the same variables.
+            "layers": [type(layer).__name__ for layer in network.layers],
+            "data": data.digest(images, labels),
+            "seed": seed,
+            "epochs": epochs,
+            "backend": keras.backend.backend(),
+            "keras": keras.__version__,
+        },
+        sort_keys=True,
+        default=list,
+    )
+
+
+class Keeper(keras.callbacks.Callback):
+    """Writes the checkpoint after each epoch, measures time, reports progress.
+
+    Args:
+        path: Where the checkpoint is; None keeps none.
+        identity: What `identity` gives for this training.
+        seed: The seed of the training.
+        batches: Its batches, whose epoch is set here.
+        epochs: How many epochs it has.
+        progress: Called after every batch and after every epoch.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        identity: str,
+        seed: int,
+        batches: Batches,
+        epochs: int,
+        progress: Progress | None,
+    ) -> None:
+        super().__init__()
+        self.path, self.identity = path, identity
+        self.seed, self.batches = seed, batches
+        self.steps = epochs * len(batches)
+        self.done = 0
+        self.seconds = 0.0
+        self.cores = _cores()
+        self.history: dict[str, list[float]] = {}
+        self._progress = progress
+
+    def restore(self, model: "keras.Model") -> int:
+        """Load the checkpoint, if there is one, into a freshly built model.
+
+        Returns:
+            The number of finished epochs.
+
+        Raises:
+            KerasconvError: the checkpoint is damaged, or of another training.
+        """
+        if self.path is None or not self.path.exists():
+            return 0
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                facts = json.loads(str(stored["facts"]))
+                values = [stored[f"variable_{i}"] for i in range(facts["variables"])]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise KerasconvError(
+                f"the checkpoint {self.path} cannot be read ({error}); remove it, or "
+                "train without --resume"
+            ) from error
+        variables = _variables(model)
+        if facts["identity"] != self.identity or len(values) != len(variables):
+            raise KerasconvError(
+                f"the checkpoint {self.path} is of another training (its "
+                f"{_difference(facts['identity'], self.identity)} differ); remove it, "
+                "or train without --resume"
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self.history, self.seconds = facts["history"], facts["seconds"]
+        # Older checkpoints do not have it.
+        self.cores = facts.get("cores", self.cores)
+        return facts["epochs"]
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Set the epoch's order of images and, on torch, its random state."""
+        self.batches.epoch = epoch
+        self.done = epoch * len(self.batches)
+        # Keras's Dropout uses PyTorch's own generator, whose state is in no variable
+        # of the model: it is seeded anew for each epoch.
+        if keras.backend.backend() == "torch":
+            import torch
+
+            torch.manual_seed(self.seed * 100_003 + epoch)
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Report the batch."""
+        self.done += 1
+        if self._progress:
+            self._progress(self.done, self.steps, {})
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the checkpoint, then report the epoch with its metrics."""
+        self.seconds += time.perf_counter() - self._began
+        logs = {key: float(value) for key, value in (logs or {}).items()}
+        for key, value in logs.items():
+            self.history.setdefault(key, []).append(round(value, 6))
+        if self.path is not None:
+            files.write_with(self.path, self._save)
+        if self._progress:
+            self._progress(self.done, self.steps, logs)
+
+    def _save(self, path: Path) -> None:
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        variables = _variables(self.model)
+        facts = {
+            "identity": self.identity,
+            "epochs": len(next(iter(self.history.values()))),
+            "variables": len(variables),
+            "history": self.history,
+            "seconds": self.seconds,
+            "cores": self.cores,
+        }
+        values = {
+            f"variable_{i}": keras.ops.convert_to_numpy(variable.value)
+            for i, variable in enumerate(variables)
+        }
+        with open(path, "wb") as file:
+            np.savez(file, facts=json.dumps(facts), **values)
+
+
+def _variables(model: "keras.Model") -> list[Any]:
+    """Weights, random states and optimizer: all that a training goes on from."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _difference(theirs: str, ours: str) -> str:
+    a, b = json.loads(theirs), json.loads(ours)
+    return ", ".join(key for key in b if a.get(key) != b[key]) or "variables"
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

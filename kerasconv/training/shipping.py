@@ -1,0 +1,138 @@
+"""A model of the zoo from its recipe: several seeds, one choice, what is written."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from kerasconv import backends, data, files, untrusted
+from kerasconv._keras import keras
+from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.models import Card
+from kerasconv.recipes import Recipe, find_recipe
+from kerasconv.training import card as cards
+from kerasconv.training import page
+from kerasconv.training.checkpoint import Progress
+from kerasconv.training.fitting import fit
+from kerasconv.training.measuring import answers, measure
+
+
+def train(
+    name: str,
+    recipe: str | None = None,
+    *,
+    seed: int = 0,
+    seeds: int = 1,
+    epochs: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+    out: str | os.PathLike = "trained",
+    download: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+    limit: int | None = None,
+) -> Card:
+    """Train a model of the zoo, measure it, and write weights, card and README.
+
+    A share of the training set, the validation split, is not trained on: it alone
+    decides which seed is shipped. The test set is read once, after all training.
+
+    Args:
+        name: "architecture/weights", or "architecture" for its default recipe.
+        recipe: The weights' name, if not in `name`.
+        seed: Seed of the initial weights, the order of the images, the augmentation
+            and the dropout.
+        seeds: How many seeds to try, from `seed` on.
+        epochs: Passes over the training set, instead of the recipe's.
+        data_dir: Where the data set is; see `kerasconv.data.load`.
+        out: The folder to write `<architecture>/<weights>.keras` and the rest into.
+        download: Whether the data set may be downloaded.
+        resume: Go on from the checkpoints of a training that was interrupted.
+        progress: Called after every batch; see `fit`.
+        limit: Use only the first training and test images, as many as this, for a
+            trial run.
+
+    Returns:
+        The card of the new weights.
+
+    Raises:
+        UsageError: no such recipe, or a number that makes no sense.
+        KerasconvError: the data set or tomli-w is missing, this backend cannot train,
+            or the checkpoint is another training's.
+    """
+    full, plan = find_recipe(name, recipe)
+    epochs = plan.epochs if epochs is None else epochs
+    _check(plan, epochs, seed, seeds, limit)
+    cards.check_writer()
+    folder, weights = Path(out) / plan.architecture, full.split("/")[1]
+    images, labels = data.load(plan.dataset, "train", data_dir, download=download)
+    images, labels = images[:limit], labels[:limit]
+
+    checkpoints = [
+        folder / f".{weights}-{s}.checkpoint.npz" for s in range(seed, seed + seeds)
+    ]
+    runs = [
+        fit(
+            plan,
+            images,
+            labels,
+            seed=seed + i,
+            epochs=epochs,
+            checkpoint=path,
+            resume=resume,
+            progress=progress and _share_of(progress, i, seeds),
+        )
+        for i, path in enumerate(checkpoints)
+    ]
+    chosen = min(runs, key=lambda run: run.validation["loss"])
+
+    test_images, test_labels = data.load(plan.dataset, "test", data_dir)
+    test = test_images[:limit], test_labels[:limit]
+    tests = [measure(run.model, *test) for run in runs]
+    path = folder / f"{weights}.keras"
+    with tempfile.TemporaryDirectory() as scratch:
+        # The weights move into place with the card right behind them: beside an older
+        # card they would be refused.
+        made = Path(scratch) / path.name
+        untrusted.save_model(chosen.model, made)
+        facts = cards.facts(
+            full, plan, epochs, runs, tests, chosen, made, (images, labels), test
+        )
+        files.write_with(path, lambda place: shutil.copyfile(made, place))
+    card = cards.write(path.with_suffix(".toml"), facts)
+    page.write_pictures(card, chosen.model, *test, answers(chosen.model, test[0]))
+    page.write(folder)
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
+    return card
+
+
+def _check(
+    recipe: Recipe, epochs: int, seed: int, seeds: int, limit: int | None
+) -> None:
+    if epochs < 1:
+        raise UsageError(f"`epochs` must be at least 1. Received: {epochs}")
+    if seeds < 1:
+        raise UsageError(f"`seeds` must be at least 1. Received: {seeds}")
+    if not 0 <= seed <= seed + seeds - 1 < 2**32:
+        raise UsageError(f"`seed` must be from 0 to 2**32 - 1. Received: {seed}")
+    if limit is not None and limit < 2 * recipe.batch_size:
+        raise UsageError(
+            f"`limit` must leave two batches of {recipe.batch_size} images. "
+            f"Received: {limit}"
+        )
+    backend = keras.backend.backend()
+    able = [name for name, facts in backends.BACKENDS.items() if facts.trains]
+    if backend not in able:
+        raise KerasconvError(
+            f"Keras cannot train on {backend}; use --backend {', '.join(able[:-1])} "
+            f"or {able[-1]}"
+        )
+
+
+def _share_of(progress: Progress, index: int, count: int) -> Progress:
+    """The progress of one of several runs as progress of all."""
+
+    def report(done: int, total: int, facts: dict[str, float]) -> None:
+        progress(index * total + done, count * total, facts)
+
+    return report
