@@ -109,15 +109,15 @@ class TestFacts:
         if len(runs) > 1:
             assert seeds["sd"] == pytest.approx(np.std(accuracies, ddof=1))
         best = min(runs, key=lambda run: run["validation_loss"])
-        assert best["seed"] == facts["recipe"]["seed"], "the held-out images choose"
+        assert best["seed"] == facts["recipe"]["seed"], "the validation split chooses"
         assert best["test_accuracy"] == facts["test"]["accuracy"]
         assert best["validation_accuracy"] == facts["validation"]["accuracy"]
 
     def test_the_mean_over_the_corruptions_is_that_of_the_families(self, name):
-        if (spoilt := find_card(name).facts.get("corruptions")) is None:
+        if (corrupted := find_card(name).facts.get("corruptions")) is None:
             pytest.skip("the corruptions are of digits")
-        families = [spoilt[family] for family in corruptions.FAMILIES]
-        assert spoilt["mean"] == pytest.approx(np.mean(families))
+        families = [corrupted[family] for family in corruptions.FAMILIES]
+        assert corrupted["mean"] == pytest.approx(np.mean(families))
 
     def test_the_pictures_are_there_and_small(self, name):
         card = find_card(name)

@@ -101,16 +101,17 @@ def test_progress_is_reported_up_to_the_last_batch(run):
 
 
 @trains
-def test_a_seed_gives_the_same_weights_again_and_another_does_not(run, tmp_path):
-    def train(seed):
-        return training.train(
-            "mnist_cnn/course", seed=seed, epochs=2, out=tmp_path / str(seed)
-        )
+def test_a_seed_gives_the_same_weights_again_and_another_does_not(run):
+    plan, (images, labels) = recipes.RECIPES["mnist_cnn/course"], data.load("", "train")
+
+    def fitted(seed):
+        fit = training.fit(plan, images, labels, seed=seed, epochs=2)
+        return fit.model.get_weights()
 
     first = weights(run.card)
-    for a, b in zip(first, weights(train(4)), strict=True):
+    for a, b in zip(first, fitted(4), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
-    assert np.abs(first[0] - weights(train(5))[0]).max() > 1e-3
+    assert np.abs(first[0] - fitted(5)[0]).max() > 1e-3
 
 
 @trains
@@ -254,7 +255,9 @@ def test_a_damaged_checkpoint_is_named(digits, tmp_path, content):
 
 
 @trains
-def test_of_several_seeds_the_validation_split_chooses(asked, tmp_path):
+def test_of_several_seeds_the_validation_split_chooses(tmp_path, monkeypatch):
+    # The pictures take most of the time, and another test looks at them.
+    monkeypatch.setattr(page, "write_pictures", lambda *_: None)
     card = training.train("mnist_cnn/fast", seeds=2, epochs=1, out=tmp_path)
     runs = card.facts["seeds"]["runs"]
     assert [run["seed"] for run in runs] == [0, 1]
@@ -376,6 +379,29 @@ def test_a_backend_that_cannot_train_names_those_that_can(tmp_path):
 def test_numbers_that_make_no_sense_are_refused(tmp_path, arguments):
     with pytest.raises(UsageError, match=f"`{next(iter(arguments))}` must"):
         training.train("mnist_cnn", out=tmp_path, **arguments)
+
+
+@pytest.mark.once
+def test_a_training_that_could_write_no_card_does_not_begin(
+    asked, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        "kerasconv.training.card.find_spec", lambda name: {"tomli_w": None}[name]
+    )
+    del asked[:]
+    with pytest.raises(KerasconvError, match="install it with: pip install tomli-w"):
+        training.train("mnist_cnn", out=tmp_path)
+    assert not asked, "no data set was read"
+
+
+@pytest.mark.once
+def test_the_page_command_refuses_a_folder_of_something_else(tmp_path, capsys):
+    assert page.main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "must be a folder of cards with the name of an architecture" in said
+    assert said.count("\n") == 1
+    assert page.main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: ")
 
 
 @pytest.mark.once

@@ -61,8 +61,8 @@ def train(
     """
     full, plan = find_recipe(name, recipe)
     epochs = plan.epochs if epochs is None else epochs
-    _check(plan, epochs, seed, seeds, limit)
     cards.check_writer()
+    _check(plan, epochs, seed, seeds, limit)
     folder, weights = Path(out) / plan.architecture, full.split("/")[1]
     images, labels = data.load(plan.dataset, "train", data_dir, download=download)
     images, labels = images[:limit], labels[:limit]

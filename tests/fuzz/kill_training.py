@@ -1,11 +1,11 @@
-"""Kills a training again and again, with SIGKILL, and sees that it goes on.
+"""Kills a training again and again, with SIGKILL, and checks that it goes on.
 
     python tests/fuzz/kill_training.py --kills 200
 
 One training of the course page's network on the digits of the package, with
 everything that has a state (augmentation, dropout, Adam's moments, an average of the
 weights, a schedule). It is killed at a random moment, resumed, killed again ...; at
-the end its weights are compared with those of a training that nobody disturbed. The
+the end its weights are compared with those of a training that was not interrupted. The
 test suite does the same with 20 kills.
 """
 
@@ -17,13 +17,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Keras takes seconds to import and a child lives for less: this imports it once and
-# forks, before any backend has started a thread, a child for each line it is given.
+# Keras takes seconds to import, and a child lives for less: this process imports it
+# once and then, before any backend has started a thread, forks a child for each line
+# that it reads. `fit` imports TensorFlow wherever that is installed, which would take
+# each child four seconds more.
 NURSERY = """
 import json, os, sys
+if os.environ["KERAS_BACKEND"] != "tensorflow":
+    sys.modules["tensorflow"] = None
 import numpy as np
 from kerasconv import digits, recipes, training
 
+training.fit  # imports Keras, before there is a child
 recipe = recipes.Recipe(
     "", "mnist_cnn", "mnist", dropout=0.4,
     augmentation=(("RandomNoise", {"factor": 0.2}),),
