@@ -154,10 +154,17 @@ def test_any_two_backends_agree_within_1e_5_in_fresh_processes():
         assert measured["largest"] < 1e-5, name
 
 
-@pytest.mark.parametrize("name", ALL)
+def _dealt():
+    """This backend's share of the cards: all of them take minutes on each."""
+    # Ten thousand images take numpy too long.
+    readers = [name for name in backends.installed() if name != "numpy"]
+    here = keras.backend.backend()
+    return ALL[readers.index(here) :: len(readers)] if here in readers else []
+
+
+@pytest.mark.parametrize("name", _dealt())
 def test_the_whole_test_set_gives_the_cards_errors(name):
-    if keras.backend.backend() == "numpy":
-        pytest.skip("ten thousand images take numpy too long")
+    """That the backends agree is the test above's."""
     card = find_card(name)
     try:
         measured = training.evaluate(load_model(name), card.facts["data"]["name"])
