@@ -12,7 +12,7 @@ import pytest
 
 from kerasconv import cli, layers
 from kerasconv.models import cards
-from kerasconv.photos import example_photo
+from kerasconv.pictures import example_photo
 from kerasconv.tutorials import list_tutorials
 
 CHECKOUT = Path(__file__).resolve().parents[1]
