@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "activate",
     "check_name",
     "choose",
+    "in_fresh_process",
     "installed",
     "version",
 ]
@@ -135,6 +137,30 @@ def activate(name: str | None = None) -> str:
     if choice.name != "tensorflow":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return choice.name
+
+
+def in_fresh_process(*arguments: object, **environment: str) -> tuple[bytes, str]:
+    """Run Python in a process of its own, with another `KERAS_BACKEND` say.
+
+    Args:
+        *arguments: Of Python's command line.
+        **environment: Variables to set there, besides those of this process.
+
+    Returns:
+        What it printed; and why it failed, on one line, or "" if it did not.
+    """
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+    )
+    reason = ""
+    if done.returncode < 0:
+        reason = f"its process was ended by signal {-done.returncode}"
+    elif done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        reason = "".join(last) or "no reason given"
+    return done.stdout, reason
 
 
 def check_name(name: str, source: str = "asked for with --backend") -> None:

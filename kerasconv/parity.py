@@ -6,7 +6,6 @@ Keras's backend is fixed at import, so each backend answers in a process of its 
 import io
 import itertools
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,17 +52,14 @@ def probabilities(backend: str, *paths: str | os.PathLike) -> list[np.ndarray]:
     uniform noise with a fixed seed.
     """
     names = [os.fspath(path) for path in paths]
-    result = subprocess.run(
-        [sys.executable, "-m", "kerasconv.parity", *names],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
+    printed, reason = backends.in_fresh_process(
+        "-m", __name__, *names, KERAS_BACKEND=backend
     )
-    if result.returncode:
-        last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    if reason:
         raise KerasconvError(
-            f"{', '.join(names)} gave no answer on {backend}: {''.join(last)}"
+            f"{', '.join(names)} gave no answer on {backend}: {reason}"
         )
-    with np.load(io.BytesIO(result.stdout)) as stored:
+    with np.load(io.BytesIO(printed)) as stored:
         return [stored[f"arr_{i}"] for i in range(len(names))]
 
 

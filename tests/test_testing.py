@@ -21,7 +21,7 @@ from comparisons import (
 )
 from contract import BACKEND, KEEPS_FLOAT64, TRAINS
 
-from kerasconv import kernels, layers, ops, testing
+from kerasconv import kernels, layers, ops
 from kerasconv.testing import ContractError, check, check_layer, list_checks
 
 # ------------------------------------------------------------------ planted faults

@@ -250,7 +250,7 @@ def plot_scores(
 def plot_window(
     data: Any,
     kernel: Any,
-    at: int | tuple[int, int],
+    at: int | Sequence[int],
     *,
     pad: int | Sequence[Any] = 0,
     border_mode: str = "constant",

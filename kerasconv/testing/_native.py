@@ -23,9 +23,6 @@ class Native:
     compiles: bool | None = None
     """Whether its compiler is quick enough to run unasked; None without one."""
 
-    fits_with_xla = False
-    """Whether a step of `fit` is quicker to compile with XLA than without."""
-
     predicts_within: float | None = None
     """How far `predict` may be from a call; None for the tolerance of the check."""
 
@@ -68,7 +65,6 @@ class TensorFlow(Native):
 class Jax(Native):
     keeps_float64 = True
     compiles = True
-    fits_with_xla = True
 
     def float64(self):
         import jax

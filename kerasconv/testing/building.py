@@ -10,7 +10,7 @@ from kerasconv.testing.case import Case, computed_shapes, equal, need, raised, s
 
 
 def can_be_called(case: Case) -> None:
-    """The layer builds for the input and gives an output; else nothing else runs."""
+    """The layer builds and gives an output; where it does not, no other check runs."""
     assert case.y, "expected an output, got none"
 
 

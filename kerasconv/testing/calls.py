@@ -153,8 +153,8 @@ def trains(case: Case) -> None:
     model = keras.Model(
         inner.input, heads[0] if len(heads) == 1 else keras.layers.add(heads)
     )
-    optimizer = keras.optimizers.SGD(0.1)
-    model.compile(optimizer, "mse", jit_compile=HERE.fits_with_xla)
+    # For one step XLA takes longer than it saves; to compile has a check of its own.
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
     before = [array(w) for w in layer.trainable_weights]
     targets = normal((len(case.leaves[0]), 1), 5)
     history = model.fit(case.x, targets, epochs=1, verbose=0, shuffle=False)

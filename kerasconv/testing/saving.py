@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import pickle
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -125,20 +124,12 @@ def loads_in_a_fresh_process(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder, "model.keras"))
         np.savez(Path(folder, "x.npz"), *case.leaves)
-        done = subprocess.run(
-            [sys.executable, "-c", _CHILD, kind.__module__],
-            cwd=folder,
-            env={
-                **os.environ,
-                "KERAS_BACKEND": other,
-                "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
+        _, reason = backends.in_fresh_process(
+            *("-c", _CHILD, kind.__module__, folder),
+            KERAS_BACKEND=other,
+            PYTHONPATH=os.pathsep.join(p or os.getcwd() for p in sys.path),
         )
-        last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-        assert done.returncode == 0, f"expected it to load on {other}, got: {last}"
+        assert not reason, f"expected it to load on {other}, got: {reason}"
         with np.load(Path(folder, "y.npz")) as file:
             got = list(file.values())
     if not case.random:
@@ -146,11 +137,12 @@ def loads_in_a_fresh_process(case: Case) -> None:
 
 
 _CHILD = """
-import importlib, sys
+import importlib, os, sys
 import kerasconv
 import keras
 import numpy as np
 importlib.import_module(sys.argv[1])
+os.chdir(sys.argv[2])
 model = keras.saving.load_model("model.keras")
 x = list(np.load("x.npz").values())
 y = keras.tree.flatten(model(keras.tree.pack_sequence_as(model._inputs_struct, x)))

@@ -1,13 +1,14 @@
 """A Keras model, written in the formats that the backend that runs can write.
 
-    python -m kerasconv._writers JOB.json
+    python -m kerasconv.export.writers JOB.json
 
 Keras's backend is fixed at import, so another backend's formats are written in a
 process of their own, from a `.keras` file. Nothing is believed of what is written
-here: `kerasconv.export` runs it again.
+here: `kerasconv.export.proof` runs it again.
 """
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,25 +56,20 @@ class Job:
 
 def write(model: "keras.Model", job: Job) -> None:
     """Write a model of one input and a list of outputs."""
-    writer = _WRITERS[job.format, keras.backend.backend()]
+    here = _here()
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with portable(), _exactly(model), warnings.catch_warnings():
+    with portable(), here.exactly(model), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        writer(model, job)
+        here.writers[job.format](model, job)
 
 
 def answers(
     model: "keras.Model", batches: Sequence[np.ndarray]
 ) -> list[list[np.ndarray]]:
     """Keras's own outputs for each batch, in full float32."""
-    with _exactly(model):
-        if keras.backend.backend() == "openvino":
-            run = _openvino_program(model)
-        else:
-
-            def run(batch):
-                return _outputs(model, batch)
-
+    here = _here()
+    with here.exactly(model):
+        run = here.program(model)
         return [
             [keras.ops.convert_to_numpy(y) for y in run(batch)] for batch in batches
         ]
@@ -84,35 +80,35 @@ def _outputs(model: Any, images: Any) -> list[Any]:
     return keras.tree.flatten(model(images, training=False))
 
 
+def _as_called(model: Any) -> Callable[[np.ndarray], list[Any]]:
+    return functools.partial(_outputs, model)
+
+
+# An accelerator may round products to ten bits, and a file may keep a device's name.
+# Within these contexts a backend computes in full float32, torch on the processor.
+
+
 @contextlib.contextmanager
-def _exactly(model: "keras.Model") -> Iterator[None]:
-    """Compute in float32 as it is: an accelerator may round products to ten bits."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
+def _without_tensor_float(model: Any) -> Iterator[None]:
+    import tensorflow as tf
 
-        switch = tf.config.experimental
-        before = switch.tensor_float_32_execution_enabled()
-        switch.enable_tensor_float_32_execution(False)
-        try:
-            yield
-        finally:
-            switch.enable_tensor_float_32_execution(before)
-    elif backend == "jax":
-        import jax
-
-        with jax.default_matmul_precision("highest"):
-            yield
-    elif backend == "torch":
-        with _torch_on_cpu(model):
-            yield
-    else:
+    switch = tf.config.experimental
+    before = switch.tensor_float_32_execution_enabled()
+    switch.enable_tensor_float_32_execution(False)
+    try:
         yield
+    finally:
+        switch.enable_tensor_float_32_execution(before)
+
+
+def _at_highest_precision(model: Any) -> contextlib.AbstractContextManager[Any]:
+    import jax
+
+    return jax.default_matmul_precision("highest")
 
 
 @contextlib.contextmanager
-def _torch_on_cpu(model: "keras.Model") -> Iterator[None]:
-    """Have the weights on the processor: a file would keep the device's name."""
+def _on_the_processor(model: Any) -> Iterator[None]:
     import torch
 
     devices = [variable.value.device for variable in model.variables]
@@ -328,16 +324,46 @@ def _name_onnx(job: Job) -> None:
     onnx.save(file, job.path)
 
 
-_WRITERS: dict[tuple[str, str], Callable[[Any, Job], None]] = {
-    ("onnx", "tensorflow"): _onnx_by_tensorflow,
-    ("onnx", "torch"): _onnx_by_torch,
-    ("openvino", "openvino"): _openvino,
-    ("openvino", "tensorflow"): _openvino_by_tensorflow,
-    ("openvino", "torch"): _openvino_by_torch,
-    ("litert", "tensorflow"): _litert,
-    ("saved_model", "tensorflow"): _saved_model,
-    ("torch", "torch"): _torch,
+# ----------------------------------------------------------------- by backend
+
+
+@dataclass(frozen=True)
+class _Backend:
+    """How a backend writes each format, and how it answers in full float32."""
+
+    writers: dict[str, Callable[[Any, Job], None]] = field(default_factory=dict)
+    exactly: Callable[[Any], contextlib.AbstractContextManager[Any]] = (
+        contextlib.nullcontext
+    )
+    program: Callable[[Any], Callable[[np.ndarray], list[Any]]] = _as_called
+
+
+_BACKENDS = {
+    "tensorflow": _Backend(
+        {
+            "onnx": _onnx_by_tensorflow,
+            "openvino": _openvino_by_tensorflow,
+            "litert": _litert,
+            "saved_model": _saved_model,
+        },
+        exactly=_without_tensor_float,
+    ),
+    "torch": _Backend(
+        {
+            "onnx": _onnx_by_torch,
+            "openvino": _openvino_by_torch,
+            "torch": _torch,
+        },
+        exactly=_on_the_processor,
+    ),
+    "openvino": _Backend({"openvino": _openvino}, program=_openvino_program),
+    "jax": _Backend(exactly=_at_highest_precision),
+    "numpy": _Backend(),
 }
+
+
+def _here() -> _Backend:
+    return _BACKENDS[keras.backend.backend()]
 
 
 def _main(path: str) -> None:

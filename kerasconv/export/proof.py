@@ -1,23 +1,13 @@
-"""A model in the format of another runtime, proven before it counts.
-
-A converter that reports success may have written a file that does not run, that runs
-for a batch of one only, or that answers something else. So every file is run again by
-its own runtime, in a process that does not know Keras, on real digits: one, seven and
-sixty-four of them. Only a file that takes every size of input which the model takes,
-and answers as Keras does, is moved to where it was asked for.
-"""
+"""Write a file, run it again, compare, and only then move it into place."""
 
 import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,69 +15,27 @@ import numpy as np
 
 from kerasconv import __version__, backends, files
 from kerasconv.errors import KerasconvError, UsageError, one_line
+from kerasconv.export.formats import FORMATS, check, writers_of
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["FORMATS", "TOLERANCE", "Exported", "export"]
+    from kerasconv.export.writers import Job
+
+__all__ = ["BATCHES", "TOLERANCE", "Exported", "export"]
 
 TOLERANCE = 1e-5
 """Largest difference between a file's answer and Keras's: absolute on outputs in
 [-1, 1], such as probabilities, and relative to the largest value of greater ones."""
 
 BATCHES = (1, 7, 64)
+"""The sizes of batch that a file is run on, where the model leaves it open."""
 
 # Sizes for the axes that a model leaves open: the digits' own, and all different.
 _OPEN = ((28, 28, 28, 28), (37, 45, 53, 61))
 
 # The pixel in the middle of a digit, counted row by row.
 _MIDDLE = 14 * 28 + 14
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format of other runtimes.
-
-    Attributes:
-        suffix: How the names of its files end; none for a folder.
-        runtime: The distribution that runs it, and that it is proven with.
-        modules: What must be importable to finish and to prove a file.
-        writers: Backend -> what must be importable to write on it, best first.
-        extra: The extra of this package that has the modules, besides a backend.
-    """
-
-    suffix: str
-    runtime: str
-    modules: tuple[str, ...]
-    writers: dict[str, tuple[str, ...]]
-    extra: str | None = None
-
-
-FORMATS = {
-    "onnx": Format(
-        ".onnx",
-        "onnxruntime",
-        ("onnx", "onnxruntime"),
-        {"tensorflow": ("tf2onnx",), "torch": ("onnxscript",)},
-        "export",
-    ),
-    "openvino": Format(
-        ".xml",
-        "openvino",
-        ("openvino",),
-        {"openvino": (), "tensorflow": (), "torch": ()},
-        "openvino",
-    ),
-    "litert": Format(
-        ".tflite",
-        "ai-edge-litert",
-        ("ai_edge_litert", "flatbuffers"),
-        {"tensorflow": ()},
-        "export",
-    ),
-    "saved_model": Format("", "tensorflow", (), {"tensorflow": ()}),
-    "torch": Format(".pt2", "torch", (), {"torch": ()}),
-}
 
 
 @dataclass(frozen=True)
@@ -142,12 +90,12 @@ def export(
     | `"saved_model"` | a folder | tensorflow | TensorFlow |
     | `"torch"` | `.pt2` | torch | torch |
 
-    Where the backend that runs is none of those, or what it wrote is no good, another
-    installed one writes it, in a process of its own, from a `.keras` file: classes of
-    your own script cannot go that way, those of a module that can be imported can.
+    Where the running backend does not write the format, or wrote it wrong, another
+    installed backend writes it from a `.keras` file, in a process of its own. Layers of
+    yours must then be in a module that can be imported, not in the script that runs.
 
-    The input is called `images`, has the model's shape and keeps open what the model
-    keeps open, the batch as a rule. Every output has the name of its layer.
+    The input is called `images` and has the model's shape; sizes that the model leaves
+    open, as a rule the batch, stay open. Every output has the name of its layer.
 
     Args:
         model: A Keras model of one float32 input, functional or Sequential; or what
@@ -174,7 +122,7 @@ def export(
         UsageError: the format, the path or the model is not one that can be
             exported, or the facts do not fit the model.
         KerasconvError: something is not installed, or no backend wrote a file that
-            runs and answers within `TOLERANCE` of Keras. Nothing is left behind.
+            runs and answers within `TOLERANCE` of Keras. No file is left then.
 
     Example:
         >>> import tempfile
@@ -216,73 +164,6 @@ def export(
             "place or make room"
         ) from error
     return done
-
-
-def check(format: str, path: str | os.PathLike) -> Path:
-    """Refuse what cannot be exported, before Keras, which is slow, is imported.
-
-    Returns:
-        The path.
-
-    Raises:
-        UsageError: no such format, or a path that it cannot have.
-        KerasconvError: what writes or runs the format is not installed.
-    """
-    if format not in FORMATS:
-        raise UsageError(
-            f"unknown format {format!r}; choose one of {', '.join(FORMATS)}"
-        )
-    path = Path(path).expanduser()
-    suffix = FORMATS[format].suffix
-    if suffix and (path.suffix != suffix or path.is_dir()):
-        raise UsageError(f"{path} must be the name of a {suffix} file for {format}")
-    if not suffix and (
-        path.suffix in (".keras", *(f.suffix for f in FORMATS.values() if f.suffix))
-        or (path.exists() and not _may_be_replaced(path))
-    ):
-        raise UsageError(
-            f"{path} must be the name of a new folder for {format}, or of a SavedModel"
-        )
-    if not path.parent.is_dir():
-        raise UsageError(f"no such folder: {str(path.parent)!r}; make it first")
-    if not _writers(format):
-        raise KerasconvError(_how_to_install(format))
-    return path
-
-
-def _may_be_replaced(folder: Path) -> bool:
-    # Of folders only one that TensorFlow wrote, or an empty one, loses nothing.
-    return folder.is_dir() and (
-        (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
-    )
-
-
-# ------------------------------------------------------------- what is installed
-
-
-def _writers(format: str) -> list[str]:
-    """The installed backends that can write a format which can be proven here."""
-    facts = FORMATS[format]
-    if not all(map(find_spec, facts.modules)):
-        return []
-    return [
-        backend
-        for backend, modules in facts.writers.items()
-        if backend in backends.installed() and all(map(find_spec, modules))
-    ]
-
-
-def _how_to_install(format: str) -> str:
-    facts = FORMATS[format]
-    extras = []
-    if not set(facts.writers) & set(backends.installed()):
-        extras.append(next(iter(facts.writers)))
-    if facts.extra:
-        extras.append(facts.extra)
-    return (
-        f"nothing that writes and runs {format} is installed; install it with: "
-        f'pip install "kerasconv[{",".join(dict.fromkeys(extras))}]"'
-    )
 
 
 # ----------------------------------------------------------------- what is known
@@ -409,8 +290,8 @@ def _first_proven(
     facts: dict[str, str],
 ) -> Exported:
     """Have one backend after another write `made` until what it wrote is proven."""
-    from kerasconv import _writers as writers
     from kerasconv._keras import keras
+    from kerasconv.export import writers
 
     here = keras.backend.backend()
     batches = list(_batches(tuple(model.inputs[0].shape), layout))
@@ -420,15 +301,12 @@ def _first_proven(
         raise KerasconvError(
             f"the model itself does not run on {here}: {one_line(error)}"
         ) from error
-    names = sorted(_writers(format), key=lambda name: name != here)
+    names = sorted(writers_of(format), key=lambda name: name != here)
     refused: dict[str, str] = {}
     for backend in names:
         job = writers.Job(format, str(made), outputs, layout, facts)
         try:
-            if backend == here:
-                _write_here(model, job)
-            else:
-                _write_in_child(model, job, backend)
+            _write(model, job, backend)
             differences = _prove(model, job, batches, expected)
         except KerasconvError as error:
             refused[backend] = str(error)
@@ -462,7 +340,7 @@ def _batches(shape: tuple[int | None, ...], layout: str) -> Iterator[np.ndarray]
             for n, size in zip(shape[1:], open_sizes, strict=False)
         ]
         fitted = np.stack([_fit(digit, sizes) for digit in digits])
-        for count in BATCHES if shape[0] is None else shape[:1]:
+        for count in BATCHES if shape[0] is None else (shape[0],):
             # They come class by class: a step of seven mixes them.
             yield fitted[7 * np.arange(count) % len(fitted)]
 
@@ -477,17 +355,17 @@ def _fit(digit: np.ndarray, sizes: list[int]) -> np.ndarray:
     return digit
 
 
-def _write_here(model: "keras.Model", job: Any) -> None:
-    from kerasconv import _writers as writers
+def _write(model: "keras.Model", job: "Job", backend: str) -> None:
+    """Have a backend write it: another one reads a `.keras` file in its own process."""
+    from kerasconv._keras import keras
+    from kerasconv.export import writers
 
-    try:
-        writers.write(model, job)
-    except Exception as error:
-        raise KerasconvError(f"cannot write it ({job.reason(error)})") from error
-
-
-def _write_in_child(model: "keras.Model", job: Any, backend: str) -> None:
-    """Have another backend write it: the `.keras` file is the same to all."""
+    if backend == keras.backend.backend():
+        try:
+            writers.write(model, job)
+        except Exception as error:
+            raise KerasconvError(f"cannot write it ({job.reason(error)})") from error
+        return
     with tempfile.TemporaryDirectory() as folder:
         source, order = Path(folder, "model.keras"), Path(folder, "job.json")
         try:
@@ -495,9 +373,7 @@ def _write_in_child(model: "keras.Model", job: Any, backend: str) -> None:
         except Exception as error:
             raise KerasconvError(f"cannot save it ({one_line(error)})") from error
         order.write_text(json.dumps({"model": str(source), "job": vars(job)}))
-        reason = _run(
-            "kerasconv._writers", order, KERAS_BACKEND=backend, KERAS_TORCH_DEVICE="cpu"
-        )
+        reason = _run("writers", order, KERAS_BACKEND=backend, KERAS_TORCH_DEVICE="cpu")
         if reason:
             reason = reason.replace(str(source), "the model")
             raise KerasconvError(f"cannot write it ({reason})")
@@ -505,15 +381,15 @@ def _write_in_child(model: "keras.Model", job: Any, backend: str) -> None:
 
 def _prove(
     model: "keras.Model",
-    job: Any,
+    job: "Job",
     batches: list[np.ndarray],
     expected: list[list[np.ndarray]],
 ) -> dict[str, float]:
     """By output, the largest difference between the file's answers and Keras's."""
     with tempfile.TemporaryDirectory() as folder:
         given, answered = Path(folder, "given.npz"), Path(folder, "answered.npz")
-        np.savez(given, **{str(i): batch for i, batch in enumerate(batches)})
-        reason = _run("kerasconv._runtimes", job.format, job.path, given, answered)
+        np.savez(given, *batches)
+        reason = _run("runtimes", job.format, job.path, given, answered)
         if reason:
             raise KerasconvError(f"the file does not run ({reason})")
         with np.load(answered) as arrays:
@@ -524,7 +400,9 @@ def _prove(
             f"the file takes {declared} where the model takes "
             f"{list(model.inputs[0].shape)}"
         )
-    keys = {name: [f"{i}:{name}" for i in range(len(batches))] for name in job.outputs}
+    keys = {
+        name: [f"arr_{i}:{name}" for i in range(len(batches))] for name in job.outputs
+    }
     if found.keys() != {key for several in keys.values() for key in several}:
         raise KerasconvError(f"the file's outputs are {_names(found)}")
     differences = {}
@@ -552,21 +430,13 @@ def _difference(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.abs(found - wanted).max(initial=0.0)) / scale
 
 
-def _run(module: str, *arguments: Any, **environment: str) -> str | None:
-    """Run a module of this package in a process; why it failed, on one line."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        # Proof and writing are the processor's: an accelerator rounds otherwise.
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    if done.returncode < 0:
-        return f"its process was ended by signal {-done.returncode}"
-    if done.returncode:
-        return "".join(done.stderr.strip().splitlines()[-1:]) or "no reason given"
-    return None
+def _run(module: str, *arguments: object, **environment: str) -> str:
+    """Run a module of this folder in a process of its own; why it failed, or ""."""
+    # Writing and proof are the processor's work: an accelerator rounds otherwise.
+    environment["CUDA_VISIBLE_DEVICES"] = "-1"
+    return backends.in_fresh_process(
+        "-m", f"kerasconv.export.{module}", *arguments, **environment
+    )[1]
 
 
 def _move(made: Path, path: Path) -> None:

@@ -1,6 +1,6 @@
 """An exported file, run by its own runtime and nothing else.
 
-    python -m kerasconv._runtimes FORMAT PATH BATCHES.npz ANSWERS.npz
+    python -m kerasconv.export.runtimes FORMAT PATH BATCHES.npz ANSWERS.npz
 
 Here neither Keras nor the layers of this package are imported: what runs here runs
 wherever the runtime does. It is a process of its own because a runtime that is given
@@ -79,15 +79,14 @@ def _saved_model(path: str) -> Loaded:
     import tensorflow as tf
 
     model = tf.saved_model.load(path)
-    answer = model.signatures["serving_default"]
-    ((name, images),) = answer.structured_input_signature[1].items()
+    signature = model.signatures["serving_default"].structured_input_signature
+    ((name, images),) = signature[1].items()
 
     def run(batch: np.ndarray) -> dict[str, np.ndarray]:
-        found = answer(**{name: tf.constant(batch)})
+        # A signature alone does not keep the model that holds its variables.
+        found = model.signatures["serving_default"](**{name: tf.constant(batch)})
         return {name: value.numpy() for name, value in found.items()}
 
-    # The signature does not keep the model that holds its variables.
-    run.model = model
     return images.shape.as_list(), run
 
 
@@ -123,7 +122,7 @@ RUNTIMES = {
 
 
 def _main(format: str, path: str, batches: str, answers: str) -> None:
-    found = {}
+    found: dict[str, Any] = {}
     try:
         shape, run = load(format, path)
         with np.load(batches) as arrays:

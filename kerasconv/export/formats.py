@@ -1,0 +1,124 @@
+"""The formats of other runtimes: their files, and what must be installed for them.
+
+Nothing here imports Keras, so that a mistake is reported at once.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from kerasconv import backends
+from kerasconv.errors import KerasconvError, UsageError
+
+__all__ = ["FORMATS", "Format", "check", "writers_of"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of other runtimes.
+
+    Attributes:
+        suffix: How the names of its files end; none for a folder.
+        runtime: The distribution that runs it, and that it is proven with.
+        modules: What must be importable to finish and to prove a file.
+        writers: Backend -> what must be importable to write on it, best first.
+        extra: The extra of this package that has the modules, besides a backend.
+    """
+
+    suffix: str
+    runtime: str
+    modules: tuple[str, ...]
+    writers: dict[str, tuple[str, ...]]
+    extra: str | None = None
+
+
+FORMATS = {
+    "onnx": Format(
+        ".onnx",
+        "onnxruntime",
+        ("onnx", "onnxruntime"),
+        {"tensorflow": ("tf2onnx",), "torch": ("onnxscript",)},
+        "export",
+    ),
+    "openvino": Format(
+        ".xml",
+        "openvino",
+        ("openvino",),
+        {"openvino": (), "tensorflow": (), "torch": ()},
+        "openvino",
+    ),
+    "litert": Format(
+        ".tflite",
+        "ai-edge-litert",
+        ("ai_edge_litert", "flatbuffers"),
+        {"tensorflow": ()},
+        "export",
+    ),
+    "saved_model": Format("", "tensorflow", (), {"tensorflow": ()}),
+    "torch": Format(".pt2", "torch", (), {"torch": ()}),
+}
+
+
+def check(format: str, path: str | os.PathLike) -> Path:
+    """Refuse what cannot be exported, before Keras, which is slow, is imported.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: no such format, or a path that it cannot have.
+        KerasconvError: what writes or runs the format is not installed.
+    """
+    if format not in FORMATS:
+        raise UsageError(
+            f"unknown format {format!r}; choose one of {', '.join(FORMATS)}"
+        )
+    path = Path(path).expanduser()
+    suffix = FORMATS[format].suffix
+    if suffix and (path.suffix != suffix or path.is_dir()):
+        raise UsageError(f"{path} must be the name of a {suffix} file for {format}")
+    if not suffix and (
+        path.suffix in (".keras", *(f.suffix for f in FORMATS.values() if f.suffix))
+        or (path.exists() and not _may_be_replaced(path))
+    ):
+        raise UsageError(
+            f"{path} must be the name of a new folder for {format}, or of a SavedModel"
+        )
+    if not path.parent.is_dir():
+        raise UsageError(f"no such folder: {str(path.parent)!r}; make it first")
+    if not writers_of(format):
+        raise KerasconvError(_how_to_install(format))
+    return path
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    # Nothing is lost with a folder that is empty or that TensorFlow wrote.
+    return folder.is_dir() and (
+        (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
+    )
+
+
+def writers_of(format: str) -> list[str]:
+    """The installed backends that can write a format which can be proven here."""
+    facts = FORMATS[format]
+    if not all(map(find_spec, facts.modules)):
+        return []
+    return [
+        backend
+        for backend, modules in facts.writers.items()
+        if backend in backends.installed() and all(map(find_spec, modules))
+    ]
+
+
+def _how_to_install(format: str) -> str:
+    facts = FORMATS[format]
+    extras = []
+    if not set(facts.writers) & set(backends.installed()):
+        extras.append(next(iter(facts.writers)))
+    if facts.extra:
+        extras.append(facts.extra)
+    return (
+        f"nothing that writes and runs {format} is installed; install it with: "
+        f'pip install "kerasconv[{",".join(dict.fromkeys(extras))}]"'
+    )
