@@ -70,6 +70,17 @@ def test_the_wheel_is_small(built):
     assert round(built[0].stat().st_size / 1e6, 1) <= 3.5  # MB, as pip counts them
 
 
+def test_the_description_on_an_index_has_the_readmes_words_and_no_dead_link(built):
+    with zipfile.ZipFile(built[0]) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith("/METADATA"))
+        text = archive.read(name).decode().partition("\n\n")[2]
+    targets = re.findall(r"\]\(([^)]*)\)", text)
+    assert targets
+    assert all(target.startswith("https://") for target in targets)
+    assert "## A layer in six lines" in text
+    assert "A layer of your own is twenty lines." in text
+
+
 def test_the_wheel_holds_nothing_else(built):
     tops = {name.split("/")[0] for name in names_of(built[0])}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"kerasconv"}

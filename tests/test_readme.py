@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import keras
@@ -248,6 +249,14 @@ def test_no_line_begins_with_a_figures_marker(page):
     # Markdown would take the rest of the paragraph for HTML.
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"^<!-- [^>]+ -->[^\n]", text, re.MULTILINE)
+
+
+@pytest.mark.once
+def test_the_pythons_of_the_readme_are_those_of_the_package():
+    project = tomllib.loads(CHECKOUT.joinpath("pyproject.toml").read_text())["project"]
+    declared = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    listed = [row[0] for row in table(README, "Python")]
+    assert re.findall(r"3\.\d+", ", ".join(listed)) == declared
 
 
 @pytest.mark.once
