@@ -1,5 +1,6 @@
 """Cards: every figure is recomputed, and every file is the one it speaks of."""
 
+import functools
 import json
 import shutil
 import zipfile
@@ -24,6 +25,10 @@ from kerasconv.predict import Predictor
 from kerasconv.training import page
 
 ALL = sorted(cards())
+
+
+# Several tests look at a model, and none changes it.
+loaded = functools.cache(load_model)
 
 
 def _facts(name):
@@ -56,7 +61,7 @@ def test_the_zoo_stays_small():
 @pytest.mark.parametrize("name", [n for n in ALL if "bundled_digits" in _facts(n)])
 def test_the_bundled_digits_are_read_as_the_card_says(name):
     images, labels = digits.load_digits()
-    right = (Predictor(load_model(name))(images).argmax(1) == labels).sum()
+    right = (Predictor(loaded(name))(images).argmax(1) == labels).sum()
     assert _facts(name)["bundled_digits"] == {"examples": 64, "correct": right}
 
 
@@ -64,7 +69,7 @@ def test_the_bundled_digits_are_read_as_the_card_says(name):
 @pytest.mark.parametrize("name", ALL)
 class TestFacts:
     def test_parameters_are_those_of_the_network(self, name):
-        model, facts = load_model(name), find_card(name).facts["parameters"]
+        model, facts = loaded(name), find_card(name).facts["parameters"]
         count = lambda ws: sum(int(np.prod(w.shape)) for w in ws)  # noqa: E731
         assert facts == {
             "total": model.count_params(),
@@ -167,7 +172,7 @@ def test_the_whole_test_set_gives_the_cards_errors(name):
     """That the backends agree is the test above's."""
     card = find_card(name)
     try:
-        measured = training.evaluate(load_model(name), card.facts["data"]["name"])
+        measured = training.evaluate(loaded(name), card.facts["data"]["name"])
     except KerasconvError as error:
         pytest.skip(str(error))
     stated = card.facts["test"]
