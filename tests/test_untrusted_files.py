@@ -46,7 +46,7 @@ def trouble(reason):
 
 
 class Kit:
-    """A good file, and ways to spoil it."""
+    """A good file, and ways to damage it."""
 
     def __init__(self, folder, good, sealed):
         self.folder = folder
@@ -507,6 +507,13 @@ def a_bare_lambda_as_an_activation(kit):
         config["config"]["layers"][1]["config"]["activation"] = evil
 
     return kit.config(edit)
+
+
+@trouble("torch_adam.ops, which can run code")
+def a_module_of_the_torch_optimizers_as_a_layer(kit):
+    return kit.layer(
+        {}, module="keras.src.backend.torch.optimizers.torch_adam", class_name="ops"
+    )
 
 
 @trouble("TFSMLayer, which can run code")

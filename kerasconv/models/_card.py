@@ -225,12 +225,12 @@ def load_weights(
         for layer in model.layers
     )
     if theirs != ours:
-        theirs, ours = (
+        has, wants = (
             ", ".join(kind for kind, _ in side) or "none" for side in (theirs, ours)
         )
         differ = (
-            f"with {theirs}, this {architecture} has {ours}"
-            if theirs != ours
+            f"with {has}, this {architecture} has {wants}"
+            if has != wants
             else f"with other fixed kernels than this {architecture}"
         )
         raise UsageError(

@@ -49,7 +49,7 @@ UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
 LAYERS = frozenset(_LAYERS.split())
 
-# Where Keras keeps nothing but such objects, the name of the module is enough.
+# Every object in these modules of Keras is harmless.
 _WHOLE_MODULES = frozenset(
     f"keras.{name}"
     for name in (
@@ -65,7 +65,7 @@ _WHOLE_MODULES = frozenset(
     )
 )
 
-# What a model was compiled with on torch; it is read over and never built.
+# What a model was compiled with on torch: ignored there, refused anywhere else.
 _TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers.torch_"
 
 # Operations that a functional model applies to tensors (`x + 1`, `ops.relu(x)`).
@@ -150,8 +150,12 @@ def check(config: dict[str, Any]) -> None:
 def resolve(config: dict[str, Any]) -> None:
     """Check that Keras will take every name for what the list means by it.
 
-    Keras asks the classes and functions that a program has registered first, so a
-    name of Keras's own could lead elsewhere.
+    Keras looks first among the classes and functions that a program has registered,
+    so a name of Keras's own could lead elsewhere.
+
+    Args:
+        config: The configuration, once `check` has passed it and
+            `drop_compilation` has shortened it.
 
     Raises:
         NotAllowedError: as `check`.
@@ -160,25 +164,28 @@ def resolve(config: dict[str, Any]) -> None:
 
     done = set()
     for item in _objects(config):
-        name, module = item["class_name"], item.get("module")
-        if name in _VALUES or (item.get("module") or "").startswith(_TORCH_OPTIMIZERS):
+        name, module = item["class_name"], item.get("module") or ""
+        if name in _VALUES:
             continue
         registered = item.get("registered_name") or name
-        config_name = item["config"] if name == "function" else None
-        if (key := (name, module, registered, config_name)) in done:
+        function = item["config"] if name == "function" else ""
+        if (key := (name, module, registered, function)) in done:
             continue
         done.add(key)
-        found = keras.saving.get_registered_object(registered)
-        if name == "function":
-            found = keras.saving.get_registered_object(config_name)
-            if found is not None or not _is_keras_function(keras, config_name):
-                raise _runs_code(f"the function {config_name}")
+        found = keras.saving.get_registered_object(function or registered)
+        if function:
+            if found is not None or not _is_keras_function(keras, function):
+                raise _runs_code(f"the function {function}")
         elif module.startswith("kerasconv."):
             if found is None or not (
                 found.__name__ == name and found.__module__.startswith("kerasconv.")
             ):
                 raise _runs_code(registered)
-        elif found is not None or not _is_keras_class(keras, module, name):
+        elif (
+            found is not None
+            or module.startswith(_TORCH_OPTIMIZERS)
+            or not _is_keras_class(keras, module, name)
+        ):
             raise _runs_code(f"{module}.{name}")
 
 
@@ -195,7 +202,7 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def drop_compilation(config: dict[str, Any]) -> None:
-    """Take away how the model, and any model within it, was compiled."""
+    """Remove what says how the model, and any model within it, was compiled."""
     for item in _objects(config):
         item.pop("compile_config", None)
 

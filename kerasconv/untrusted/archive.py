@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from kerasconv import files
 from kerasconv.errors import KerasconvError, one_line
@@ -95,6 +95,14 @@ class Archive:
                 if tensor.dtype == hdf5.BFLOAT16:
                     file[name].attrs["dtype"] = "bfloat16"
         return buffer.getvalue()
+
+
+@overload
+def inspect(path: str | os.PathLike, *, trust: Literal[False] = False) -> Archive: ...
+
+
+@overload
+def inspect(path: str | os.PathLike, *, trust: bool) -> Archive | None: ...
 
 
 def inspect(path: str | os.PathLike, *, trust: bool = False) -> Archive | None:

@@ -21,17 +21,19 @@ def load_file(path: Path, *, trust: bool = False) -> "keras.Model":
         KerasconvError: the file is missing, damaged, or refused.
     """
     path = path.expanduser()
-    archive = inspect(path, trust=trust)
+    archive = None if trust else inspect(path)
+    if archive is None:
+        inspect(path, trust=True)
     import kerasconv.layers  # noqa: F401  registers this package's layers
 
-    if trust:
+    if archive is None:
         return _open(path, path, safe_mode=False)
+    # Keras would build the optimizers of nested models too.
+    allowed.drop_compilation(archive.config)
     try:
         allowed.resolve(archive.config)
     except allowed.NotAllowedError as error:
         raise refused(path, error) from error
-    # Keras would build the optimizers of nested models too.
-    allowed.drop_compilation(archive.config)
     with tempfile.TemporaryDirectory(prefix="kerasconv-") as folder:
         copy = Path(folder) / "model.keras"
         archive.write(copy)

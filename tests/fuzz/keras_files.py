@@ -2,7 +2,7 @@
 
     python tests/fuzz/keras_files.py --count 10000
 
-Mutation number n is the same wherever and whenever it is made. It spoils one of four
+Mutation number n is the same wherever and whenever it is made. It damages one of four
 files: one of the zoo, loaded by its name; one with a card beside it; one that
 `save_model` sealed with digests; and one that Keras wrote. What comes of it is
 
@@ -62,7 +62,7 @@ def pack(members):
 # The mutations: each takes a generator and the bytes of a file and returns bytes.
 
 
-def spoil(rng, data, places=None):
+def damage(rng, data, places=None):
     """Change a few bytes, or cut, drop, repeat or exchange some."""
     data = bytearray(data)
     at = (lambda: rng.choice(places)) if places else lambda: rng.randrange(len(data))
@@ -89,13 +89,13 @@ def spoil(rng, data, places=None):
 
 
 def raw(rng, data):
-    return spoil(rng, data)
+    return damage(rng, data)
 
 
 def member(rng, data):
     members = unpack(data)
     name = rng.choice(list(members))
-    return pack({**members, name: spoil(rng, members[name])})
+    return pack({**members, name: damage(rng, members[name])})
 
 
 def hdf5_bytes(rng, data):
@@ -109,7 +109,7 @@ def hdf5_bytes(rng, data):
             for _, start, size in datasets(file):
                 structure[start : start + size] = False
         places = np.flatnonzero(structure).tolist()
-    return pack({**members, WEIGHTS: spoil(rng, weights, places)})
+    return pack({**members, WEIGHTS: damage(rng, weights, places)})
 
 
 def datasets(file):
@@ -242,7 +242,7 @@ class Base:
             message = str(error)
             model = None
             if "\n" in message or str(self.path) not in message or len(message) > 2000:
-                return f"badly told: {message[:300]}", 0, 0
+                return f"badly worded: {message[:300]}", 0, 0
         except Exception as error:
             return f"{type(error).__name__}: {str(error)[:300]}", 0, 0
         spent = time.process_time() - began, peak_megabytes() - before
