@@ -144,7 +144,7 @@ def load_model(name: str | os.PathLike, trust: bool = False) -> "keras.Model":
     and those of this package, and nothing that runs code; it may declare no more
     weights than it stores; and if it carries digests of its contents (`save_model`
     writes them), or a card with digests lies beside it, it must agree with them.
-    Weights that were changed in a file without digests cannot be told from others.
+    Changed weights in a file without digests cannot be recognised.
 
     Args:
         name: "mnist_cnn", "mnist_cnn/mnist", or the path of a `.keras` file.
@@ -249,7 +249,7 @@ def _untrained(layers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """`value`, or nothing where a stranger's file has something else."""
+    """`value`, or an empty dict where a foreign file has something else."""
     return value if isinstance(value, dict) else {}
 
 
