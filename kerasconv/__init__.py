@@ -1,74 +1,30 @@
 """Convolution for Keras 3: layers, a small zoo and its tools, on every backend.
 
-Importing the package imports neither Keras nor a backend; the parts below load
-on first use.
+Importing the package imports neither Keras nor a backend: each module loads on first
+use, as `kerasconv.ops` or `from kerasconv import ops`. `import kerasconv.layers` makes
+Keras know the layers, so that it can load files that hold some.
 """
 
 import importlib
-import sys
-from importlib.util import find_spec
+import pkgutil
 from typing import Any
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0.dev0"
 
-_SUBMODULES = (
-    "backends",
-    "data",
-    "digits",
-    "errors",
-    "export",
-    "kernels",
-    "layers",
-    "models",
-    "ops",
-    "pictures",
-    "plotting",
-    "predict",
-    "testing",
-    "training",
-    "tutorials",
-)
-
-# The former names of `pictures`.
-_ALIASES = ("images", "photos")
-
-__all__ = ["__version__", *_SUBMODULES]
+__all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in (*_SUBMODULES, *_ALIASES):
-        return importlib.import_module(f"kerasconv.{name}")
-    raise AttributeError(f"module 'kerasconv' has no attribute {name!r}")
+    if name in _modules():
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_modules()})
 
 
-class _LayersWithKeras:
-    """Import hook: registers the package's layers as soon as Keras is imported.
-
-    Keras loads a model with layers of others only if those are registered, and
-    `import kerasconv` shall be enough for that without importing Keras itself.
-    """
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec("keras")
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: Any) -> None:
-                execute(module)
-                importlib.import_module("kerasconv.layers")
-
-            spec.loader.exec_module = exec_module
-        return spec
-
-
-if "keras" in sys.modules:
-    importlib.import_module("kerasconv.layers")
-else:
-    sys.meta_path.insert(0, _LayersWithKeras())
+def _modules() -> list[str]:
+    """The public modules and folders of the package."""
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return [name for name in names if not name.startswith("_")]

@@ -120,7 +120,6 @@ def activate(name: str | None = None) -> str:
         KerasconvError: as `choose`; or another backend is already running.
     """
     keras = sys.modules.get("keras")
-    # A half-imported Keras (an import hook runs while it loads) has settled too.
     if keras is not None and hasattr(keras, "backend"):
         running = keras.backend.backend()
         if name and _required(name).name != running:

@@ -165,15 +165,22 @@ def test_importing_the_package_imports_not_even_numpy():
 @pytest.mark.parametrize(
     "code",
     [
-        "import kerasconv, keras",
-        "import keras, kerasconv",
         "import kerasconv.layers, keras",
-        "from kerasconv.models import mnist_cnn; import keras",
+        "import keras, kerasconv.layers",
+        "from importlib.util import find_spec; import kerasconv; find_spec('keras')\n"
+        "import keras; kerasconv.layers",
+        "import keras; from kerasconv import ops, layers",
+        "from kerasconv.models import mnist_cnn; mnist_cnn(weights=None); import keras",
     ],
 )
-def test_layers_are_registered_whatever_is_imported_first(code):
+def test_importing_the_layers_registers_them_whatever_is_imported_first(code):
     code += "\nassert keras.saving.get_registered_object('kerasconv>SobelConv')"
     assert loaded(code, "kerasconv.layers") == ["kerasconv.layers"]
+
+
+def test_importing_the_package_changes_no_import():
+    code = "import sys; before = [*sys.meta_path]; import kerasconv\n"
+    assert loaded(code + "assert sys.meta_path == before", *HEAVY) == []
 
 
 def test_without_any_backend_the_command_line_says_what_to_install():

@@ -138,7 +138,7 @@ def loads_in_a_fresh_process(case: Case) -> None:
 
 _CHILD = """
 import importlib, os, sys
-import kerasconv
+import kerasconv.layers
 import keras
 import numpy as np
 importlib.import_module(sys.argv[1])
