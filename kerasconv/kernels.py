@@ -10,8 +10,12 @@ G. Feldman, "A 3x3 isotropic gradient operator for image processing" (1968).
 
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from kerasconv._arguments import Ints, check_axis, check_choice, check_odd
 
 __all__ = [
     "OPERATORS",
@@ -28,7 +32,12 @@ __all__ = [
 NORMALIZATIONS = (None, "smooth", "unit")
 
 
-def prewitt(rank=2, axis=None, kernel_size=3, normalize=None):
+def prewitt(
+    rank: int = 2,
+    axis: Ints | None = None,
+    kernel_size: int = 3,
+    normalize: str | None = None,
+) -> np.ndarray:
     """The Prewitt derivative kernels, one for each axis asked for.
 
     The difference `[-1, 0, 1]` along the axis times the smoothing `[1, 1, 1]` along
@@ -55,12 +64,17 @@ def prewitt(rank=2, axis=None, kernel_size=3, normalize=None):
            [-1.,  0.,  1.],
            [-1.,  0.,  1.]])
     """
-    size = _odd(kernel_size)
+    size = check_odd("kernel_size", kernel_size)
     difference = np.arange(size, dtype="float64") - size // 2
     return _derivatives(difference, np.ones(size), rank, axis, normalize)
 
 
-def sobel(rank=2, axis=None, kernel_size=3, normalize=None):
+def sobel(
+    rank: int = 2,
+    axis: Ints | None = None,
+    kernel_size: int = 3,
+    normalize: str | None = None,
+) -> np.ndarray:
     """The Sobel derivative kernels, one for each axis asked for.
 
     The difference `[-1, 0, 1]` along the axis times the smoothing `[1, 2, 1]` along
@@ -87,12 +101,12 @@ def sobel(rank=2, axis=None, kernel_size=3, normalize=None):
            [ 0.,  0.,  0.],
            [ 1.,  2.,  1.]])
     """
-    size = _odd(kernel_size)
+    size = check_odd("kernel_size", kernel_size)
     difference = np.convolve([-1.0, 0.0, 1.0], _pascal(size - 2))
     return _derivatives(difference, _pascal(size), rank, axis, normalize)
 
 
-def laplacian(rank=2):
+def laplacian(rank: int = 2) -> np.ndarray:
     """The Laplacian: the sum over all axes of the second difference `[1, -2, 1]`.
 
     Args:
@@ -116,12 +130,12 @@ OPERATORS = {"sobel": sobel, "prewitt": prewitt}
 """The gradient operators by name: each makes one kernel for each axis."""
 
 
-def box(size):
+def box(size: Sequence[int]) -> np.ndarray:
     """The plain average over a window of `size` (a tuple of ints): weights sum to 1."""
     return _outer([np.ones(n) / n for n in size])
 
 
-def binomial(size):
+def binomial(size: Sequence[int]) -> np.ndarray:
     """Binomial weights over a window of `size` (a tuple of ints): they sum to 1.
 
     A row of Pascal's triangle along each axis; `[1, 2, 1] / 4` for three values. It
@@ -131,7 +145,7 @@ def binomial(size):
     return _outer([_pascal(n) / 2.0 ** (n - 1) for n in size])
 
 
-def gaussian(size):
+def gaussian(size: Sequence[int]) -> np.ndarray:
     """Gaussian weights over a window of `size` (a tuple of ints): they sum to 1.
 
     The standard deviation along an axis of n values is `0.3 * ((n - 1) / 2 - 1) +
@@ -145,7 +159,7 @@ def gaussian(size):
     return _outer(factors)
 
 
-def inverse_distance(size):
+def inverse_distance(size: Sequence[int]) -> np.ndarray:
     """Weights `1 / (1 + distance)` over a window of `size`: they sum to 1.
 
     The distance, in pixels, is the Euclidean one from the centre of the window.
@@ -155,7 +169,7 @@ def inverse_distance(size):
     return weights / weights.sum()
 
 
-def separate(kernel) -> list[np.ndarray] | None:
+def separate(kernel: Any) -> list[np.ndarray] | None:
     """Factor a kernel into one vector per axis whose outer product it is.
 
     Returns:
@@ -187,18 +201,7 @@ def separate(kernel) -> list[np.ndarray] | None:
     return None
 
 
-def check_axis(axis):
-    """Return `axis` as None, an int or a tuple of ints, else raise ValueError."""
-    many = isinstance(axis, (tuple, list))
-    for a in axis if many else (axis,):
-        if (a is not None or many) and not _is_int(a):
-            raise ValueError(
-                f"`axis` must be None, an int or several ints. Received: axis={axis!r}"
-            )
-    return tuple(int(a) for a in axis) if many else axis if axis is None else int(axis)
-
-
-def axes_of(axis, rank) -> tuple[int, ...]:
+def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
     """`axis` (None, an int or several) as a tuple of axes from 0 to `rank - 1`."""
     given = check_axis(axis)
     axes = range(rank) if given is None else given
@@ -218,11 +221,7 @@ def axes_of(axis, rank) -> tuple[int, ...]:
 
 def _derivatives(difference, smooth, rank, axis, normalize):
     """`difference` along each of the axes, `smooth` along every other."""
-    if normalize is not None and normalize not in NORMALIZATIONS[1:]:
-        raise ValueError(
-            f"`normalize` must be one of {NORMALIZATIONS}. "
-            f"Received: normalize={normalize!r}"
-        )
+    check_choice("normalize", normalize, NORMALIZATIONS)
     if normalize is not None:
         smooth = smooth / smooth.sum()
     if normalize == "unit":
@@ -242,16 +241,3 @@ def _outer(factors):
 def _pascal(n):
     """Row of Pascal's triangle with n entries."""
     return np.array([math.comb(n - 1, k) for k in range(n)], dtype="float64")
-
-
-def _is_int(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _odd(kernel_size):
-    if not _is_int(kernel_size) or kernel_size < 3 or kernel_size % 2 == 0:
-        raise ValueError(
-            "`kernel_size` must be an odd int, 3 or more. "
-            f"Received: kernel_size={kernel_size!r}"
-        )
-    return int(kernel_size)

@@ -86,7 +86,7 @@ def lp_pool_equals_the_loops(cls, rank, size, strides, padding):
             ),
             x,
         )
-        got = to_numpy(cls(p, size, strides, padding, mean)(x))
+        got = to_numpy(cls(size, strides, padding, p=p, mean=mean)(x))
         assert_close(got, expected, message=f"p={p} mean={mean}")
 
 
@@ -98,7 +98,7 @@ def weighted_pool_equals_the_loops(cls, rank, size, strides, padding):
     expected = oracles.each_channel(
         lambda i: oracles.weighted_pool(i, weights, **geometry), x
     )
-    assert_close(to_numpy(cls(size, strides, padding, weights)(x)), expected)
+    assert_close(to_numpy(cls(size, strides, padding, weights=weights)(x)), expected)
 
 
 def learned_conv_equals_the_loops(cls, rank, mode, flip):

@@ -1,6 +1,7 @@
 """Every layer against the contract, against the plain loops, and in use."""
 
 import functools
+import inspect
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from contract import (
 )
 
 from kerasconv import layers, ops
+from kerasconv.models import load_model
 
 MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
 
@@ -69,10 +71,10 @@ TABLE = {
         dilation_rate=2,
         **k,
     ),
-    "LpPool-3": lambda rank, **k: layers.LpPool(3, padding="same", **k),
-    "LpPool-1": lambda rank, **k: layers.LpPool(1, mean=True, **k),
+    "LpPool-3": lambda rank, **k: layers.LpPool(p=3, padding="same", **k),
+    "LpPool-1": lambda rank, **k: layers.LpPool(p=1, mean=True, **k),
     "LpPool-2.5": lambda rank, **k: layers.LpPool(
-        2.5, 3, 2, padding="same", mean=True, **k
+        3, 2, padding="same", p=2.5, mean=True, **k
     ),
     "L2Pool": lambda rank, **k: layers.L2Pool(**k),
     "L2Pool-mean-same": lambda rank, **k: layers.L2Pool(3, 2, "same", mean=True, **k),
@@ -252,7 +254,12 @@ def test_learned_pool_is_a_softmax_over_positions(padding, per_channel):
     x = image(2)
     layer = built(
         functools.partial(
-            layers.WeightedPool, 3, 2, padding, "learned", per_channel=per_channel
+            layers.WeightedPool,
+            3,
+            2,
+            padding,
+            weights="learned",
+            per_channel=per_channel,
         ),
         x,
     )
@@ -493,9 +500,11 @@ OTHER = {
 }
 
 
-@pytest.mark.parametrize("order", ["kerasconv, keras", "keras, kerasconv"])
+@pytest.mark.parametrize(
+    "order", ["kerasconv.layers, keras", "keras, kerasconv.layers"]
+)
 def test_models_load_in_a_fresh_process_on_another_backend(order, tmp_path):
-    """Every layer of the table in one model; a bare `import kerasconv` is enough."""
+    """Every layer of the table in one model."""
     from kerasconv import backends
 
     other = OTHER[BACKEND]
@@ -614,6 +623,224 @@ BAD = [
 def test_bad_argument_is_named_at_construction(cls, arguments, name):
     with pytest.raises(ValueError, match=rf"`{name}`.*Received: .*{name}"):
         cls(**arguments)
+
+
+OPERATIONS = {
+    layers.FixedConv: lambda x, **k: ops.fixed_conv(x, **{"kernels": [1, 2], **k}),
+    layers.PrewittConv: ops.prewitt,
+    layers.SobelConv: ops.sobel,
+    layers.LearnedConv: lambda x, **k: ops.conv(x, np.ones((3, 1, 2), "float32"), **k),
+    layers.LpPool: lambda x, **k: ops.lp_pool(x, **{"p": 3, **k}),
+    layers.L2Pool: ops.l2_pool,
+    layers.WeightedPool: ops.weighted_pool,
+}
+NEEDED = {
+    layers.FixedConv: {"kernels": [1, 2]},
+    layers.LpPool: {"p": 3},
+    layers.LearnedConv: {"filters": 2},
+}
+# What only a layer with weights of its own has.
+OF_LAYERS = {
+    "filters",
+    "groups",
+    "fixed_filters",
+    "kernel_initializer",
+    "kernel_size",
+    "per_channel",
+}
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [
+        (cls, arguments)
+        for cls, arguments, name in BAD
+        if cls is not layers.LearnedConv or name not in OF_LAYERS
+        # A layer knows one name more.
+        if name != "per_channel" and arguments != {"weights": "linear"}
+    ],
+)
+def test_an_operation_says_of_a_bad_argument_what_its_layer_says(cls, arguments):
+    with pytest.raises(ValueError, match="Received") as of_layer:
+        cls(**arguments)
+    arguments = {k: v for k, v in arguments.items() if k != "filters"}
+    with pytest.raises(ValueError, match="Received") as of_operation:
+        OPERATIONS[cls](np.zeros((1, 7, 1), "float32"), **arguments)
+    assert str(of_operation.value) == str(of_layer.value)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding"),
+    [
+        (np.ones((3, 1)), "valid"),
+        (np.ones((3, 2, 4)), "valid"),
+        (np.ones((3, 0, 4)), "valid"),
+        ("sobel", "valid"),
+        ([[1, 2], [3]], "valid"),
+        (np.ones((3, 3, 1, 2)), "causal"),
+    ],
+)
+def test_conv_refuses_a_kernel_that_does_not_fit(kernel, padding):
+    x = np.zeros((1, 5, 5, 1)[: 4 if padding == "causal" else 3], "float32")
+    name = "padding" if padding == "causal" else "kernel"
+    with pytest.raises(ValueError, match=name):
+        ops.conv(x[..., :1], kernel, padding=padding)
+
+
+SQUARE = {layers.FixedConv: {"kernels": np.ones((3, 3))}}
+
+
+@pytest.mark.parametrize("call", [*OPERATIONS.values(), *OPERATIONS])
+def test_a_single_image_is_refused_where_the_rank_is_given(call):
+    """Else it is a batch of signals, which a data pipeline feeds without a word."""
+    image = np.zeros((32, 32, 1), "float32")
+    if isinstance(call, type):
+        run = call(rank=2, **{**NEEDED.get(call, {}), **SQUARE.get(call, {})})
+    else:
+        run = functools.partial(call, rank=2, **SQUARE.get(call, {}))
+    with pytest.raises(ValueError, match=r"4 axes.*batch axis.*x\[None\]"):
+        run(image)
+
+
+@each_layer
+def test_a_built_layer_says_how_to_add_the_batch_axis(name):
+    layer = maker(name, 2)()
+    layer(image(2))
+    with pytest.raises(ValueError, match=r"4 axes.*x\[None\]"):
+        layer(image(2)[0])
+
+
+def test_images_of_a_pipeline_are_read_as_images():
+    """As the docstring of SobelConv shows it, whatever the backend."""
+    images = image(2)
+    sobel = layers.SobelConv(rank=2)
+    for one, expected in zip(images, to_numpy(sobel(images)), strict=True):
+        np.testing.assert_array_equal(to_numpy(sobel(one[None]))[0], expected)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("rank", [None, 1, 2, 3])
+@pytest.mark.parametrize("cls", OPERATIONS)
+def test_the_rank_is_part_of_the_config(cls, rank):
+    layer = cls(rank=rank, **NEEDED.get(cls, {}))
+    assert layer.get_config()["rank"] == rank
+    again = cls.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("cls", OPERATIONS)
+def test_padding_and_data_format_are_taken_in_any_case_as_keras_takes_them(cls):
+    layer = cls(padding="SAME", data_format="Channels_First", **NEEDED.get(cls, {}))
+    assert layer.get_config()["padding"] == "same"
+    assert layer.get_config()["data_format"] == "channels_first"
+    x = image(1)[..., :1]
+    lower = OPERATIONS[cls](x, padding="same")
+    assert_close(to_numpy(OPERATIONS[cls](x, padding="Same")), to_numpy(lower))
+
+
+@pytest.mark.skipif(BACKEND == "openvino", reason="OpenVINO has no complex tensors")
+@pytest.mark.parametrize("call", [*OPERATIONS.values(), layers.SobelConv()])
+def test_complex_input_is_refused(call):
+    with pytest.raises(ValueError, match="real numbers"):
+        call(np.zeros((1, 7, 1), "complex64"))
+
+
+KERAS_ORDER = [
+    (layers.LearnedConv, keras.layers.Conv2D, "filters"),
+    (ops.conv, keras.ops.conv, "inputs"),
+    (layers.L2Pool, keras.layers.MaxPooling2D, "pool_size"),
+    (layers.LpPool, keras.layers.MaxPooling2D, "pool_size"),
+    (layers.WeightedPool, keras.layers.AveragePooling2D, "pool_size"),
+    (ops.l2_pool, keras.ops.max_pool, "inputs"),
+    (ops.lp_pool, keras.ops.max_pool, "inputs"),
+    (ops.weighted_pool, keras.ops.average_pool, "inputs"),
+]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("ours", "theirs", "first"), KERAS_ORDER)
+def test_arguments_stand_in_keras_order_and_ours_alone_need_their_name(
+    ours, theirs, first
+):
+    def positional(call):
+        found = inspect.signature(call).parameters.values()
+        names = [p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD]
+        return [first if name == "x" else name for name in names]
+
+    expected = [n for n in positional(theirs) if n not in ("name", "self")]
+    assert positional(ours) == expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "cls", [layers.FixedConv, layers.PrewittConv, layers.SobelConv]
+)
+def test_arguments_of_fixed_kernels_stand_in_the_order_of_keras_convolutions(cls):
+    names = list(inspect.signature(cls).parameters)
+    common = ["strides", "padding", "data_format", "dilation_rate"]
+    assert names[1:5] == common
+    kinds = inspect.signature(cls).parameters.values()
+    ours = [p.name for p in kinds if p.kind is p.KEYWORD_ONLY]
+    assert {"output", "border_mode", "rank"} <= set(ours)
+
+
+# ------------------------------------------------------------ symbolic inputs
+
+
+@pytest.mark.parametrize("mode", ["valid", *MODES])
+@pytest.mark.parametrize("cls", OPERATIONS)
+def test_an_operation_on_a_symbolic_tensor_computes_the_same(cls, mode):
+    x, arguments = image(1)[..., :1], {}
+    if mode == "valid":
+        arguments["padding"] = "valid"
+    elif cls in (layers.LpPool, layers.L2Pool, layers.WeightedPool):
+        if mode != "constant":
+            pytest.skip("pools have no border")
+        arguments["padding"] = "same"
+    else:
+        arguments = {"padding": "same", "border_mode": mode}
+    operation = OPERATIONS[cls]
+    expected = to_numpy(operation(x, **arguments))
+    for shape in (x.shape[1:], (None, 1)):
+        inputs = keras.Input(shape)
+        outputs = operation(inputs, **arguments)
+        known = tuple(
+            n if n is None else m
+            for n, m in zip(outputs.shape, expected.shape, strict=True)
+        )
+        assert known == outputs.shape
+        model = keras.Model(inputs, outputs)
+        assert_close(to_numpy(model(x)), expected)
+
+
+@pytest.mark.once
+def test_keras_names_the_module_to_import_where_nothing_was(tmp_path):
+    inputs = keras.Input((5, 5, 1))
+    keras.Model(inputs, layers.SobelConv()(inputs)).save(tmp_path / "model.keras")
+    code = "import keras; keras.saving.load_model('model.keras')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stderr.strip().splitlines()[-1]
+    assert "Could not locate class 'SobelConv'" in said
+    assert "'module': 'kerasconv.layers'" in said
+
+
+def test_a_model_of_operations_is_saved_and_loaded(tmp_path):
+    x = image(2)
+    inputs = keras.Input(x.shape[1:])
+    edges = ops.sobel(inputs, output="magnitude", border_mode="wrap")
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 2, 4)).astype("float32")
+    outputs = ops.l2_pool(ops.conv(edges, kernel, padding="same"), 2)
+    model = keras.Model(inputs, outputs)
+    model.save(tmp_path / "model.keras")
+    for load in (keras.saving.load_model, load_model):
+        loaded = load(tmp_path / "model.keras")
+        assert_close(to_numpy(loaded(x)), to_numpy(model(x)))
 
 
 @pytest.mark.parametrize(

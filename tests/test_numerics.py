@@ -26,9 +26,9 @@ def norms():
         "prewitt": functools.partial(layers.PrewittConv, output="magnitude"),
         "l2": layers.L2Pool,
         "l2-mean": functools.partial(layers.L2Pool, 3, 2, "same", mean=True),
-        "l1": functools.partial(layers.LpPool, 1),
-        "l1.5": functools.partial(layers.LpPool, 1.5),
-        "l3": functools.partial(layers.LpPool, 3),
+        "l1": functools.partial(layers.LpPool, p=1),
+        "l1.5": functools.partial(layers.LpPool, p=1.5),
+        "l3": functools.partial(layers.LpPool, p=3),
     }
 
 
@@ -160,7 +160,7 @@ def test_norms_of_bfloat16_hold_its_whole_range(p, size):
     random = np.random.default_rng(2).uniform(0.5, 1, (1, 4, 4, 1))
     x = keras.ops.cast((random * size).astype("float32"), "bfloat16")
     exact = to_numpy(x).astype("float64")
-    y = to_numpy(ops.lp_pool(x, p))
+    y = to_numpy(ops.lp_pool(x, p=p))
     taps = [exact[:, i::2, j::2] for i in range(2) for j in range(2)]
     np.testing.assert_allclose(y, sum(t**p for t in taps) ** (1 / p), rtol=8e-3)
 
@@ -176,20 +176,20 @@ def test_magnitude_of_bfloat16_holds_its_whole_range():
 def test_high_powers_do_not_overflow(p):
     x = np.full((1, 4, 4, 1), 1e20, "float32")
     expected = np.full((1, 2, 2, 1), 4 ** (1 / p))
-    assert_close(to_numpy(ops.lp_pool(x, p)) / 1e20, expected, rtol=1e-5)
+    assert_close(to_numpy(ops.lp_pool(x, p=p)) / 1e20, expected, rtol=1e-5)
 
 
 def test_odd_p_takes_the_absolute_value():
     x = np.array([[-3.0, -4.0, 0.0, -5.0]], "float32")[..., None]
     expected = [[[(27 + 64) ** (1 / 3)], [5.0]]]
-    assert_close(to_numpy(ops.lp_pool(x, 3)), np.array(expected))
+    assert_close(to_numpy(ops.lp_pool(x, p=3)), np.array(expected))
 
 
 def test_infinity_has_the_norm_infinity():
     x = np.ones((1, 4, 4, 1), "float32")
     x[0, 0, 0, 0] = -np.inf
     for p in (1, 2, 3):
-        y = to_numpy(ops.lp_pool(x, p))
+        y = to_numpy(ops.lp_pool(x, p=p))
         assert y[0, 0, 0, 0] == np.inf, p
         assert np.isfinite(y[0, 1:]).all()
 
@@ -210,7 +210,7 @@ def test_float64_is_computed_in_float64():
             assert 1e-13 < np.abs(y).max() < 1e-10
         for make in [
             layers.L2Pool,
-            functools.partial(layers.LpPool, 3),
+            functools.partial(layers.LpPool, p=3),
             layers.WeightedPool,
             functools.partial(layers.L2Pool, 3, 2, "same", mean=True),
         ]:

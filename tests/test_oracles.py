@@ -131,7 +131,7 @@ def test_lp_pool_equals_torch(rank, p):
     for size, strides in [(2, None), (3, 2)]:
         pool = getattr(torch.nn, f"LPPool{rank}d")(p, size, strides)
         expected = pool(torch.tensor(np.moveaxis(x, -1, 1))).numpy()
-        got = to_numpy(ops.lp_pool(x, p, size, strides))
+        got = to_numpy(ops.lp_pool(x, size, strides, p=p))
         assert_close(got, np.moveaxis(expected, 1, -1), 5e-6, 5e-6)
 
 

@@ -111,7 +111,7 @@ def test_weighted_pool_of_a_constant_is_that_constant(
     rank, value, size, strides, padding, weights
 ):
     x = np.full((1, *SIZES[rank], 2), value, "float32")
-    y = to_numpy(ops.weighted_pool(x, size, strides, padding, weights))
+    y = to_numpy(ops.weighted_pool(x, size, strides, padding, weights=weights))
     assert_close(y, np.full_like(y, value))
 
 

@@ -23,6 +23,7 @@ from contract import BACKEND, KEEPS_FLOAT64, TRAINS
 
 from kerasconv import kernels, layers, ops
 from kerasconv.testing import ContractError, check, check_layer, list_checks
+from kerasconv.window import window_sums
 
 # ------------------------------------------------------------------ planted faults
 
@@ -87,9 +88,7 @@ class CountsPadding(layers.WeightedPool):
 
     def call(self, inputs):
         x = self.window.pad(keras.ops.convert_to_tensor(inputs))
-        return ops.weighted_pool(
-            x, self.pool_size, self.strides, "valid", self._kernels
-        )
+        return window_sums(x, self._kernels, self.window.without_border())
 
 
 class Flips(layers.LearnedConv):
@@ -106,7 +105,7 @@ class WrongStride(layers.LpPool):
         rank = len(inputs.shape) - 2
         strides = self.make_window(rank).strides
         all_windows = ops.lp_pool(
-            inputs, self.p, self.pool_size, 1, self.padding, self.mean
+            inputs, self.pool_size, 1, self.padding, p=self.p, mean=self.mean
         )
         return all_windows[(slice(None), *(slice(None, None, s) for s in strides))]
 

@@ -9,7 +9,7 @@ import pytest
 from contract import to_numpy
 
 from kerasconv.layers import Window, WindowLayer
-from kerasconv.layers._window import Kernels
+from kerasconv.window import Kernels
 
 MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from kerasconv._keras import keras
 from kerasconv.errors import one_line
-from kerasconv.layers._window import portable
+from kerasconv.window import portable
 
 __all__ = ["Job", "answers", "write"]
 

@@ -1,9 +1,15 @@
-"""Window layers for Keras 3: one class per idea, every rank, every backend."""
+"""Window layers for Keras 3: one class per idea, every rank, every backend.
 
+Importing this module registers the layers with Keras, which can then load files that
+hold some.
+"""
+
+from kerasconv import ops  # noqa: F401  which registers what a file may hold of it
+from kerasconv.layers._base import WindowLayer
 from kerasconv.layers._fixed import FixedConv, PrewittConv, SobelConv
 from kerasconv.layers._learned import LearnedConv
 from kerasconv.layers._pool import L2Pool, LpPool, WeightedPool
-from kerasconv.layers._window import Window, WindowLayer
+from kerasconv.window import Window
 
 __all__ = [
     "FixedConv",
@@ -16,3 +22,16 @@ __all__ = [
     "Window",
     "WindowLayer",
 ]
+
+# Keras writes a class's module into files, and names it where it does not know the
+# class: then it is the module to import.
+for _layer in (
+    FixedConv,
+    L2Pool,
+    LearnedConv,
+    LpPool,
+    PrewittConv,
+    SobelConv,
+    WeightedPool,
+):
+    _layer.__module__ = __name__

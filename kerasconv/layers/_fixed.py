@@ -1,18 +1,30 @@
 """Layers whose kernels are constants: FixedConv, PrewittConv, SobelConv."""
 
+from typing import Any
+
 import numpy as np
 
 from kerasconv import kernels as classical
-from kerasconv import ops
-from kerasconv._keras import keras
-from kerasconv.layers._window import (
+from kerasconv._arguments import (
     BORDER_MODES,
-    Window,
-    WindowLayer,
+    OUTPUTS,
+    Ints,
+    check_axis,
     check_choice,
     check_ints,
+    check_odd,
+    numbers,
     plain,
 )
+from kerasconv._keras import keras
+from kerasconv.layers._base import WindowLayer
+from kerasconv.window.correlation import (
+    correlated_shape,
+    correlation,
+    correlation_window,
+)
+from kerasconv.window.geometry import Window
+from kerasconv.window.weights import Kernels, derivative_kernels, kernels_of
 
 
 @keras.saving.register_keras_serializable(package="kerasconv")
@@ -28,20 +40,22 @@ class FixedConv(WindowLayer):
             input has spatial axes (1, 2 or 3), or of several kernels of one size
             along a leading axis. An axis of n values is centred on value
             `(n - 1) // 2`.
+        strides: Positive int, or one per spatial axis: equal to taking every
+            strides-th value of the result of strides 1.
+        padding: `"same"` (default) keeps the size, divided by the strides and
+            rounded up; `"valid"` takes only windows that fit.
+        data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
+            `image_data_format`.
+        dilation_rate: Positive int, or one per spatial axis: distance of the taps.
         output: `"components"` gives one map for each channel and kernel, in the
             channels, channel-major: map `c * kernels + k`. `"stack"` adds a trailing
             axis of kernels. `"magnitude"` gives one map for each channel, the square
             root of the sum of the squares; its gradient is 0 where it is 0.
-        padding: `"same"` (default) keeps the size, divided by the strides and
-            rounded up; `"valid"` takes only windows that fit.
         border_mode: What lies outside under "same", equal to `numpy.pad` of that
             name: `"symmetric"` (default), `"reflect"`, `"edge"`, `"wrap"` or
             `"constant"` (zeros).
-        strides: Positive int, or one per spatial axis: equal to taking every
-            strides-th value of the result of strides 1.
-        dilation_rate: Positive int, or one per spatial axis: distance of the taps.
-        data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
-            `image_data_format`.
+        rank: Number of spatial axes that the input must have; None (default) takes
+            it from the input.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Input shape:
@@ -65,76 +79,66 @@ class FixedConv(WindowLayer):
 
     def __init__(
         self,
-        kernels,
-        output="components",
-        padding="same",
-        border_mode="symmetric",
-        strides=1,
-        dilation_rate=1,
-        data_format=None,
-        **kwargs,
+        kernels: Any,
+        strides: Ints = 1,
+        padding: str = "same",
+        data_format: str | None = None,
+        dilation_rate: Ints = 1,
+        *,
+        output: str = "components",
+        border_mode: str = "symmetric",
+        rank: int | None = None,
+        **kwargs: Any,
     ):
-        super().__init__(strides, padding, data_format, **kwargs)
-        self._given = None if kernels is None else _numbers(kernels)
-        self._output = check_choice("output", output, ops.OUTPUTS)
+        super().__init__(
+            check_ints("strides", strides), padding, data_format, rank=rank, **kwargs
+        )
+        # A subclass makes its kernels when it knows the rank.
+        self._given = None if kernels is None else numbers("kernels", kernels, most=4)
+        self._output = check_choice("output", output, OUTPUTS)
         self.border_mode = check_choice("border_mode", border_mode, BORDER_MODES)
         self.dilation_rate = check_ints("dilation_rate", dilation_rate)
 
-    def make_kernels(self, rank):
+    def make_kernels(self, rank: int) -> Kernels:
         """The `Kernels` of the layer on `rank` spatial axes."""
-        return ops.kernels_of(self._given, rank)
+        return kernels_of(self._given, rank)
 
-    def make_window(self, rank):
+    def make_window(self, rank: int) -> Window:
         """The `Window` of the kernels' size."""
-        return Window.of(
-            rank,
-            self.make_kernels(rank).size,
-            self.strides,
-            self.dilation_rate,
-            self.data_format,
+        return correlation_window(
+            self.make_kernels(rank),
+            strides=self.strides,
             padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
             border_mode=self.border_mode,
-            centred=True,
         )
 
     @property
-    def kernel(self):
+    def kernel(self) -> np.ndarray:
         """The dense kernels, `(number of kernels, *size)`, as a NumPy array."""
         if not self.built:
             # An AttributeError would be hidden by PyTorch's own attribute lookup.
             raise ValueError("Build the layer before reading `kernel`.")
         return np.reshape(self._kernels.dense, (-1, *self._kernels.size))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Prepare the constants for the rank of the input."""
         super().build(input_shape)
         self._kernels = self.make_kernels(self.window.rank)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """Correlate."""
-        return ops.fixed_conv(
-            self.to_compute_dtype(inputs),
-            self._kernels,
-            self._output,
-            self.padding,
-            self.border_mode,
-            self.strides,
-            self.dilation_rate,
-            self.data_format,
-        )
+        x = self.to_compute_dtype(inputs)
+        return correlation(x, self._kernels, self.window, self._output)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """The shape of the output for an input of that shape."""
         window = self.window_for(input_shape)
-        count = len(self.make_kernels(window.rank))
-        if self._output == "stack":
-            return (*window.output_shape(input_shape), count)
-        channels = input_shape[window.channel_axis]
-        if self._output == "components" and channels is not None:
-            channels *= count
-        return window.output_shape(input_shape, channels)
+        kernels = self.make_kernels(window.rank)
+        return correlated_shape(input_shape, kernels, window, self._output)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {
             **super().get_config(),
@@ -145,78 +149,61 @@ class FixedConv(WindowLayer):
         }
 
 
-def _numbers(kernels):
-    """An array of one to four axes of finite numbers, whatever the rank."""
-    try:
-        array = np.asarray(kernels)
-    except ValueError:
-        array = np.asarray(None)
-    if not 1 <= array.ndim <= 4 or array.dtype.kind not in "biuf":
-        raise ValueError(
-            "`kernels` must be one array of numbers of 1, 2 or 3 axes, or several of "
-            f"one size along a leading axis. Received: kernels={kernels!r}"
-        )
-    if array.size == 0 or not np.isfinite(array).all():
-        raise ValueError(
-            "`kernels` must hold at least one number, all finite. "
-            f"Received: kernels={kernels!r}"
-        )
-    return array
-
-
 class _Derivative(FixedConv):
     """A derivative along one or more spatial axes; `operator` makes its kernels."""
 
-    operator = None
+    operator: Any = None
 
     def __init__(
         self,
-        axis=None,
-        output="components",
-        normalize=None,
-        kernel_size=3,
-        padding="same",
-        border_mode="symmetric",
-        strides=1,
-        dilation_rate=1,
-        data_format=None,
-        **kwargs,
+        kernel_size: int = 3,
+        strides: Ints = 1,
+        padding: str = "same",
+        data_format: str | None = None,
+        dilation_rate: Ints = 1,
+        *,
+        axis: Ints | None = None,
+        output: str = "components",
+        normalize: str | None = None,
+        border_mode: str = "symmetric",
+        rank: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(
             None,
-            output,
-            padding,
-            border_mode,
             strides,
-            dilation_rate,
+            padding,
             data_format,
+            dilation_rate,
+            output=output,
+            border_mode=border_mode,
+            rank=rank,
             **kwargs,
         )
-        self.axis = classical.check_axis(axis)
-        self.operator(1, 0, kernel_size, normalize)  # raises on a bad argument
-        self.kernel_size = int(kernel_size)
-        self.normalize = normalize
+        self.kernel_size = check_odd("kernel_size", kernel_size)
+        self.axis = check_axis(axis)
+        self.normalize = check_choice("normalize", normalize, classical.NORMALIZATIONS)
 
-    def make_kernels(self, rank):
+    def make_kernels(self, rank: int) -> Kernels:
         """The `Kernels` of the layer on `rank` spatial axes."""
-        return ops.derivative_kernels(
+        return derivative_kernels(
             self.operator,
             rank,
-            self.axis,
-            self.kernel_size,
-            self.normalize,
-            check_ints("dilation_rate", self.dilation_rate, rank),
+            axis=self.axis,
+            kernel_size=self.kernel_size,
+            normalize=self.normalize,
+            dilation=check_ints("dilation_rate", self.dilation_rate, rank),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         config = super().get_config()
         del config["kernels"]
         return {
             **config,
+            "kernel_size": self.kernel_size,
             "axis": plain(self.axis),
             "normalize": self.normalize,
-            "kernel_size": self.kernel_size,
         }
 
 
@@ -230,6 +217,12 @@ class PrewittConv(_Derivative):
     On a signal (one spatial axis) it is the bare difference.
 
     Args:
+        kernel_size: Odd int, 3 or more. Default 3. For 5 the factors are
+            `[-2, -1, 0, 1, 2]`, the slope of the least-squares line, and five ones.
+        strides: Positive int, or one per spatial axis. Default 1.
+        padding: `"same"` (default) or `"valid"`.
+        data_format: `"channels_last"`, `"channels_first"` or None.
+        dilation_rate: Positive int, or one per spatial axis. Default 1.
         axis: Spatial axis of the derivative: 0 is the first, negatives count from
             the last; a tuple for several, None (default) for all.
         output: `"components"` (default, map `c * axes + d`), `"stack"` (a trailing
@@ -239,14 +232,12 @@ class PrewittConv(_Derivative):
             smoothing taps along every other axis, as scikit-image does: 2 at every
             rank. `"unit"` makes a ramp of slope one give 1 (Kornia, MONAI), with
             dilation too.
-        kernel_size: Odd int, 3 or more. Default 3. For 5 the factors are
-            `[-2, -1, 0, 1, 2]`, the slope of the least-squares line, and five ones.
-        padding: `"same"` (default) or `"valid"`.
         border_mode: What lies outside under "same": `"symmetric"` (default),
             `"reflect"`, `"edge"`, `"wrap"` or `"constant"`.
-        strides: Positive int, or one per spatial axis. Default 1.
-        dilation_rate: Positive int, or one per spatial axis. Default 1.
-        data_format: `"channels_last"`, `"channels_first"` or None.
+        rank: Number of spatial axes that the input must have; None (default) takes
+            it from the input. Give it in a data pipeline, `dataset.batch(32).map(
+            PrewittConv(rank=2))`: there a single image, without its batch axis, would
+            be read as a batch of signals.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Returns:
@@ -276,6 +267,12 @@ class SobelConv(_Derivative):
     On a signal (one spatial axis) it is the bare difference.
 
     Args:
+        kernel_size: Odd int, 3 or more. Default 3. 3, 5 and 7 are OpenCV's
+            `ksize`.
+        strides: Positive int, or one per spatial axis. Default 1.
+        padding: `"same"` (default) or `"valid"`.
+        data_format: `"channels_last"`, `"channels_first"` or None.
+        dilation_rate: Positive int, or one per spatial axis. Default 1.
         axis: Spatial axis of the derivative: 0 is the first, negatives count from
             the last; a tuple for several, None (default) for all.
         output: `"components"` (default, map `c * axes + d`), `"stack"` (a trailing
@@ -285,14 +282,12 @@ class SobelConv(_Derivative):
             smoothing taps along every other axis, as scikit-image does: 2 at every
             rank. `"unit"` makes a ramp of slope one give 1 (Kornia, MONAI), with
             dilation too.
-        kernel_size: Odd int, 3 or more. Default 3. 3, 5 and 7 are OpenCV's
-            `ksize`.
-        padding: `"same"` (default) or `"valid"`.
         border_mode: What lies outside under "same": `"symmetric"` (default),
             `"reflect"`, `"edge"`, `"wrap"` or `"constant"`.
-        strides: Positive int, or one per spatial axis. Default 1.
-        dilation_rate: Positive int, or one per spatial axis. Default 1.
-        data_format: `"channels_last"`, `"channels_first"` or None.
+        rank: Number of spatial axes that the input must have; None (default) takes
+            it from the input. Give it in a data pipeline, `dataset.batch(32).map(
+            SobelConv(rank=2))`: there a single image, without its batch axis, would
+            be read as a batch of signals.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Returns:

@@ -1,26 +1,33 @@
 """LearnedConv: Keras's convolution, of any rank and with any border."""
 
+from typing import Any
+
 import numpy as np
 
 from kerasconv import kernels as classical
-from kerasconv import ops
-from kerasconv._keras import keras
-from kerasconv.layers._window import (
-    BACKEND,
+from kerasconv._arguments import (
     BORDER_MODES,
-    DATA_FORMATS,
     PADDINGS,
-    Window,
-    cast,
+    Ints,
+    check_bool,
     check_choice,
+    check_int,
     check_ints,
-    is_nothing,
+    check_name,
+    check_rank,
+    numbers,
     plain,
+    spatial_rank,
 )
+from kerasconv._keras import keras
+from kerasconv.layers._base import real_inputs
+from kerasconv.window.convolution import check_conv, conv_window, convolution
+from kerasconv.window.geometry import Window, check_data_format
+from kerasconv.window.native import constant, must_stay_empty
 
 # Keras's own convolutions share one base class of any rank, which they do not
 # export; it brings the weights, their regularizers and constraints, and LoRA.
-_KerasConv = keras.layers.Conv1D.__base__
+_KerasConv: Any = keras.layers.Conv1D.__base__
 
 
 @keras.saving.register_keras_serializable(package="kerasconv")
@@ -38,6 +45,8 @@ class LearnedConv(_KerasConv):
         strides: Positive int, or one per spatial axis. Default 1.
         padding: `"valid"` (default), `"same"`, or at rank 1 `"causal"`: no output
             sees a later input.
+        data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
+            `image_data_format`.
         dilation_rate: Positive int, or one per spatial axis. Default 1; not together
             with strides.
         groups: Positive int: the channels are split into as many groups, each with
@@ -49,6 +58,9 @@ class LearnedConv(_KerasConv):
             mean over the channels); or an array: one kernel of the kernel's size, or
             several along a leading axis, used in turn in the same way, or one of the
             weights' full shape `(*kernel_size, channels / groups, filters)`.
+        bias_initializer, kernel_regularizer, bias_regularizer: As Keras's
+            convolutions take them.
+        activity_regularizer, kernel_constraint, bias_constraint: Likewise.
         border_mode: What lies outside under "same" and "causal", equal to
             `numpy.pad` of that name: `"constant"` (default, zeros), `"edge"`, and
             under "same" `"symmetric"`, `"reflect"`, `"wrap"`.
@@ -58,11 +70,8 @@ class LearnedConv(_KerasConv):
         fixed_filters: Array of frozen filters, in the forms that
             `kernel_initializer` takes: their outputs follow those of the learned
             ones, without bias. Default None.
-        data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
-            `image_data_format`.
-        bias_initializer, kernel_regularizer, bias_regularizer: As Keras's
-            convolutions take them.
-        activity_regularizer, kernel_constraint, bias_constraint: Likewise.
+        rank: Number of spatial axes that the input must have; None (default) takes
+            it from the input.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Returns:
@@ -78,47 +87,44 @@ class LearnedConv(_KerasConv):
 
     def __init__(
         self,
-        filters,
-        kernel_size=3,
-        strides=1,
-        padding="valid",
-        dilation_rate=1,
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        border_mode="constant",
-        flip=False,
-        data_format=None,
-        fixed_filters=None,
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        filters: int,
+        kernel_size: Ints = 3,
+        strides: Ints = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Ints = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
+        border_mode: str = "constant",
+        flip: bool = False,
+        fixed_filters: Any = None,
+        rank: int | None = None,
+        **kwargs: Any,
     ):
-        for name, value in (("filters", filters), ("groups", groups)):
-            if isinstance(check_ints(name, value), tuple):
-                raise ValueError(
-                    f"`{name}` must be one positive int. Received: {name}={value!r}"
-                )
+        filters, groups = check_int("filters", filters), check_int("groups", groups)
         if filters % groups:
             raise ValueError(
                 "`groups` must divide `filters`. "
                 f"Received: groups={groups!r}, filters={filters!r}"
             )
-        check_choice("data_format", data_format, (None, *DATA_FORMATS))
         start = kernel_initializer
         if _is_array(start) or start in tuple(classical.OPERATORS):
             start = "zeros"  # `build` makes the array of the weights' shape
         # The rank is not known yet: `build` settles what depends on it.
         super().__init__(
             rank=1,
-            filters=int(filters),
+            filters=filters,
             kernel_size=1,
-            groups=int(groups),
+            groups=groups,
             activation=activation,
             use_bias=use_bias,
             kernel_initializer=start,
@@ -128,29 +134,22 @@ class LearnedConv(_KerasConv):
             activity_regularizer=activity_regularizer,
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
-            data_format=data_format,
+            data_format=check_data_format(data_format),
             **kwargs,
         )
         self.input_spec = None
         self.kernel_size = check_ints("kernel_size", kernel_size)
         self.strides = check_ints("strides", strides)
         self.dilation_rate = check_ints("dilation_rate", dilation_rate)
-        self.padding = check_choice("padding", padding, (*PADDINGS, "causal"))
+        self.padding = check_name("padding", padding, (*PADDINGS, "causal"))
         self.border_mode = check_choice("border_mode", border_mode, BORDER_MODES)
-        if not isinstance(flip, bool):
-            raise ValueError(f"`flip` must be True or False. Received: flip={flip!r}")
-        self.flip = flip
-        if np.max(self.strides) > 1 and np.max(self.dilation_rate) > 1:
-            raise ValueError(
-                "`strides` and `dilation_rate` must not both be larger than 1. "
-                f"Received: strides={strides!r}, dilation_rate={dilation_rate!r}"
-            )
-        if padding == "causal" and border_mode not in ("constant", "edge"):
-            raise ValueError(
-                '`border_mode` must be "constant" or "edge" with causal padding: '
-                "the others mirror later values. "
-                f"Received: border_mode={border_mode!r}"
-            )
+        self.flip = check_bool("flip", flip)
+        check_conv(
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            border_mode=self.border_mode,
+        )
         if fixed_filters is not None and groups > 1:
             raise ValueError(
                 "`fixed_filters` needs `groups=1`. "
@@ -158,42 +157,35 @@ class LearnedConv(_KerasConv):
             )
         self._start = None if start is kernel_initializer else kernel_initializer
         if _is_array(self._start):
-            self._start = _numbers("kernel_initializer", self._start)
+            self._start = numbers("kernel_initializer", self._start)
         self._fixed = None
         if fixed_filters is not None:
-            self._fixed = _numbers("fixed_filters", fixed_filters)
+            self._fixed = numbers("fixed_filters", fixed_filters)
         # The config keeps what was given, whatever rank it is built for.
         self._given = {
             "kernel_size": plain(self.kernel_size),
             "strides": plain(self.strides),
             "dilation_rate": plain(self.dilation_rate),
+            "rank": check_rank(rank),
         }
 
-    def window_for(self, input_shape):
+    def window_for(self, input_shape: Any) -> Window:
         """The `Window` for an input of that shape, which must fit it."""
-        rank = len(input_shape) - 2
-        if rank not in (1, 2, 3) or (self.padding == "causal" and rank != 1):
-            ranks = "1" if self.padding == "causal" else "1, 2 or 3"
-            raise ValueError(
-                f"The input must have {ranks} spatial axes besides batch and channels "
-                f"with padding={self.padding!r}. "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
-        window = Window.of(
-            rank,
-            check_ints("kernel_size", self._given["kernel_size"], rank),
-            self._given["strides"],
-            self._given["dilation_rate"],
-            self.data_format,
+        window = conv_window(
+            spatial_rank(input_shape, self._given["rank"]),
+            kernel_size=self._given["kernel_size"],
+            strides=self._given["strides"],
             padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self._given["dilation_rate"],
             border_mode=self.border_mode,
         )
         window.check(input_shape)
         return window
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Settle the rank and create the weights."""
-        window = self.window_for(input_shape)
+        self.window = window = self.window_for(input_shape)
         channels = input_shape[window.channel_axis]
         if channels is None:
             raise ValueError(
@@ -205,15 +197,13 @@ class LearnedConv(_KerasConv):
         if self._start is not None:
             self.kernel_initializer = self._initialize
         super().build(input_shape)
-        self.input_spec = keras.layers.InputSpec(
-            ndim=window.rank + 2, axes={window.channel_axis: channels}
-        )
+        # The window says more of an input of another rank than Keras would.
+        last = self.data_format == "channels_last"
+        self.input_spec = keras.layers.InputSpec(axes={-1 if last else 1: channels})
         if self._fixed is not None:
-            self._fixed_kernel = _spread(
-                "fixed_filters", self._fixed, (*window.size, channels)
+            self._fixed_kernel = constant(
+                _spread("fixed_filters", self._fixed, (*window.size, channels))
             )
-            if BACKEND == "torch":  # whose compiler cannot follow NumPy
-                self._fixed_kernel = keras.ops.convert_to_tensor(self._fixed_kernel)
 
     def _initialize(self, shape, dtype=None):
         start = self._start
@@ -223,12 +213,12 @@ class LearnedConv(_KerasConv):
                     f"`kernel_size` must be the same on every axis to start from "
                     f"{start!r}. Received: kernel_size={self.kernel_size}"
                 )
-            operator = getattr(classical, start)
+            operator = classical.OPERATORS[start]
             start = operator(self.rank, kernel_size=self.kernel_size[0])
         kernel = _spread("kernel_initializer", start, shape[:-1], shape[-1])
         return keras.ops.convert_to_tensor(kernel, dtype=dtype)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """Convolve."""
         kernel, bias = keras.ops.convert_to_tensor(self.kernel), self.bias
         if self._fixed is not None:
@@ -237,17 +227,9 @@ class LearnedConv(_KerasConv):
             if bias is not None:
                 zeros = keras.ops.zeros(fixed.shape[-1:], dtype=kernel.dtype)
                 bias = keras.ops.concatenate([bias, zeros])
-        outputs = ops.conv(
-            cast(inputs, self.compute_dtype),
-            kernel,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            self.border_mode,
-            self.flip,
-            self.data_format,
-        )
-        if is_nothing(outputs):
+        x = real_inputs(inputs, self.compute_dtype)
+        outputs = convolution(x, kernel, self.window, flip=self.flip)
+        if must_stay_empty(outputs):
             return outputs
         if bias is not None:
             if self.data_format == "channels_first":
@@ -257,7 +239,7 @@ class LearnedConv(_KerasConv):
             outputs = outputs + bias
         return outputs if self.activation is None else self.activation(outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """The shape of the output for an input of that shape."""
         filters = self.filters
         window = self.window_for(input_shape)
@@ -267,7 +249,7 @@ class LearnedConv(_KerasConv):
             filters += self._fixed.shape[-1 if last else 0] if many else 1
         return window.output_shape(input_shape, filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         config = {
             **super().get_config(),
@@ -283,15 +265,6 @@ class LearnedConv(_KerasConv):
 
 def _is_array(value):
     return isinstance(value, (list, tuple, np.ndarray))
-
-
-def _numbers(name, value):
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf" or array.size == 0 or array.ndim == 0:
-        raise ValueError(
-            f"`{name}` must be an array of numbers. Received: {name}={value!r}"
-        )
-    return array
 
 
 def _spread(name, array, shape, filters=None):

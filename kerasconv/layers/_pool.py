@@ -1,12 +1,25 @@
 """Pools: LpPool, L2Pool, WeightedPool."""
 
 import math
+from typing import Any
 
-import numpy as np
-
-from kerasconv import ops
+from kerasconv._arguments import (
+    Ints,
+    Number,
+    check_bool,
+    check_choice,
+    check_ints,
+    check_order,
+    numbers,
+    plain,
+)
 from kerasconv._keras import keras
-from kerasconv.layers._window import Window, WindowLayer, check_ints, plain
+from kerasconv.layers._base import WindowLayer
+from kerasconv.window.geometry import Window
+from kerasconv.window.pooling import lp_norms, pool_window, weighted_means
+from kerasconv.window.weights import POOL_WEIGHTS, pool_weights
+
+LEARNED = "learned"
 
 
 class _Pool(WindowLayer):
@@ -16,18 +29,17 @@ class _Pool(WindowLayer):
         super().__init__(strides, padding, data_format, **kwargs)
         self.pool_size = check_ints("pool_size", pool_size)
 
-    def make_window(self, rank):
+    def make_window(self, rank: int) -> Window:
         """The `Window` of `pool_size`."""
-        size = check_ints("pool_size", self.pool_size, rank)
-        return Window.of(
+        return pool_window(
             rank,
-            size,
-            size if self.strides is None else self.strides,
-            data_format=self.data_format,
+            pool_size=self.pool_size,
+            strides=self.strides,
             padding=self.padding,
+            data_format=self.data_format,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {**super().get_config(), "pool_size": plain(self.pool_size)}
 
@@ -40,16 +52,18 @@ class LpPool(_Pool):
     for negative values too.
 
     Args:
-        p: Order of the norm, a number of 1 or more.
         pool_size: Positive int, or one per spatial axis. Default 2.
         strides: Positive int, or one per spatial axis; None (default) is
             `pool_size`.
         padding: `"valid"` (default) or `"same"`; the shapes are those of Keras's
             pools.
-        mean: Whether to divide the sum by the number of values of the window that
-            lie inside the input. Default False.
         data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
             `image_data_format`.
+        p: Order of the norm, a number of 1 or more.
+        mean: Whether to divide the sum by the number of values of the window that
+            lie inside the input. Default False.
+        rank: Number of spatial axes that the input must have; None (default) takes
+            it from the input.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Input shape:
@@ -71,33 +85,26 @@ class LpPool(_Pool):
 
     def __init__(
         self,
-        p,
-        pool_size=2,
-        strides=None,
-        padding="valid",
-        mean=False,
-        data_format=None,
-        **kwargs,
+        pool_size: Ints = 2,
+        strides: Ints | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        *,
+        p: Number,
+        mean: bool = False,
+        rank: int | None = None,
+        **kwargs: Any,
     ):
-        super().__init__(pool_size, strides, padding, data_format, **kwargs)
-        self.p = ops.check_order(p)
-        if not isinstance(mean, bool):
-            raise ValueError(f"`mean` must be True or False. Received: mean={mean!r}")
-        self.mean = mean
+        super().__init__(pool_size, strides, padding, data_format, rank=rank, **kwargs)
+        self.p = check_order(p)
+        self.mean = check_bool("mean", mean)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """Pool."""
-        return ops.lp_pool(
-            self.to_compute_dtype(inputs),
-            self.p,
-            self.pool_size,
-            self.strides,
-            self.padding,
-            self.mean,
-            self.data_format,
-        )
+        x = self.to_compute_dtype(inputs)
+        return lp_norms(x, self.window, p=self.p, mean=self.mean)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {**super().get_config(), "p": self.p, "mean": self.mean}
 
@@ -116,10 +123,12 @@ class L2Pool(LpPool):
         strides: Positive int, or one per spatial axis; None (default) is
             `pool_size`.
         padding: `"valid"` (default) or `"same"`.
-        mean: Whether to divide the sum by the number of values of the window that
-            lie inside the input. Default False.
         data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
             `image_data_format`.
+        mean: Whether to divide the sum by the number of values of the window that
+            lie inside the input. Default False.
+        rank: Number of spatial axes that the input must have; None (default) takes
+            it from the input.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Returns:
@@ -135,16 +144,27 @@ class L2Pool(LpPool):
 
     def __init__(
         self,
-        pool_size=2,
-        strides=None,
-        padding="valid",
-        mean=False,
-        data_format=None,
-        **kwargs,
+        pool_size: Ints = 2,
+        strides: Ints | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        *,
+        mean: bool = False,
+        rank: int | None = None,
+        **kwargs: Any,
     ):
-        super().__init__(2, pool_size, strides, padding, mean, data_format, **kwargs)
+        super().__init__(
+            pool_size,
+            strides,
+            padding,
+            data_format,
+            p=2,
+            mean=mean,
+            rank=rank,
+            **kwargs,
+        )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         config = super().get_config()
         del config["p"]
@@ -165,14 +185,16 @@ class WeightedPool(_Pool):
         strides: Positive int, or one per spatial axis. Default 2; None is
             `pool_size`.
         padding: `"valid"` (default) or `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
+            `image_data_format`.
         weights: `"binomial"` (default, the anti-aliasing blur pool), `"gaussian"`,
             `"inverse_distance"`, an array of the window's shape (divided by its
             sum), or `"learned"`: a softmax over one logit for each window position,
             zero at first, so that training starts from average pooling.
         per_channel: Whether each channel learns weights of its own; only with
             "learned". Default False.
-        data_format: `"channels_last"` or `"channels_first"`; None is Keras's global
-            `image_data_format`.
+        rank: Number of spatial axes that the input must have; None (default) takes
+            it from the input.
         **kwargs: What every Keras layer takes (`name`, `dtype`, ...).
 
     Fixed weights are 0 parameters; learned ones `prod(pool_size)`, times the channels
@@ -193,39 +215,42 @@ class WeightedPool(_Pool):
 
     def __init__(
         self,
-        pool_size=3,
-        strides=2,
-        padding="valid",
-        weights="binomial",
-        per_channel=False,
-        data_format=None,
-        **kwargs,
+        pool_size: Ints = 3,
+        strides: Ints | None = 2,
+        padding: str = "valid",
+        data_format: str | None = None,
+        *,
+        weights: Any = "binomial",
+        per_channel: bool = False,
+        rank: int | None = None,
+        **kwargs: Any,
     ):
-        super().__init__(pool_size, strides, padding, data_format, **kwargs)
-        if isinstance(weights, str) and weights not in (*ops.POOL_WEIGHTS, "learned"):
-            raise ValueError(
-                f"`weights` must be one of {(*ops.POOL_WEIGHTS, 'learned')} or an "
-                f"array. Received: weights={weights!r}"
-            )
-        if not isinstance(weights, str):
-            weights = np.asarray(weights, dtype="float64")
+        super().__init__(pool_size, strides, padding, data_format, rank=rank, **kwargs)
+        if isinstance(weights, str):
+            check_choice("weights", weights, (*POOL_WEIGHTS, LEARNED))
+        else:
+            weights = numbers("weights", weights).astype("float64")
             # The window's own size is known where it is given axis by axis.
-            size = check_ints("pool_size", pool_size, max(weights.ndim, 1))
-            ops.pool_weights(weights, size, padding)
-        if not isinstance(per_channel, bool) or (per_channel and not _learns(weights)):
+            size = check_ints("pool_size", pool_size, weights.ndim)
+            pool_weights(weights, size, self.padding)
+        self._given = weights
+        self.per_channel = check_bool("per_channel", per_channel)
+        if per_channel and not self._learns:
             raise ValueError(
-                '`per_channel` must be False, or True with weights="learned". '
+                '`per_channel` needs `weights="learned"`. '
                 f"Received: per_channel={per_channel!r}, weights={weights!r}"
             )
-        self._given = weights
-        self.per_channel = per_channel
 
-    def build(self, input_shape):
+    @property
+    def _learns(self):
+        return isinstance(self._given, str) and self._given == LEARNED
+
+    def build(self, input_shape: Any) -> None:
         """Prepare the weights, or create the logits of learned ones."""
         super().build(input_shape)
         size = self.window.size
-        if not _learns(self._given):
-            self._kernels = ops.pool_weights(self._given, size, self.padding)
+        if not self._learns:
+            self._kernels = pool_weights(self._given, size, self.padding)
             return
         channels = input_shape[self.window.channel_axis]
         if self.per_channel and channels is None:
@@ -236,33 +261,21 @@ class WeightedPool(_Pool):
         shape = (math.prod(size), channels) if self.per_channel else (math.prod(size),)
         self.logits = self.add_weight(name="logits", shape=shape, initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """Pool."""
-        if _learns(self._given):
-            logits = keras.ops.convert_to_tensor(self.logits)
-            weights = keras.ops.softmax(logits, axis=0)
-            weights = keras.ops.reshape(
-                weights, (*self.window.size, *self.logits.shape[1:])
-            )
-        else:
-            weights = self._kernels
-        return ops.weighted_pool(
-            self.to_compute_dtype(inputs),
-            self.pool_size,
-            self.strides,
-            self.padding,
-            weights,
-            self.data_format,
-        )
+        weights = self._softmax() if self._learns else self._kernels
+        return weighted_means(self.to_compute_dtype(inputs), weights, self.window)
 
-    def get_config(self):
+    def _softmax(self):
+        """The learned weights, in the shape of the window."""
+        logits = keras.ops.convert_to_tensor(self.logits)
+        weights = keras.ops.softmax(logits, axis=0)
+        return keras.ops.reshape(weights, (*self.window.size, *logits.shape[1:]))
+
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {
             **super().get_config(),
             "weights": plain(self._given),
             "per_channel": self.per_channel,
         }
-
-
-def _learns(weights):
-    return isinstance(weights, str) and weights == "learned"

@@ -127,9 +127,9 @@ def edge_classifier(
         "Normalization of cell responses in cat striate cortex", Visual Neuroscience
         9, 1992, for directions that inhibit each other.
     """
+    from kerasconv._arguments import check_choice
     from kerasconv._keras import keras
     from kerasconv.layers import FixedConv, L2Pool, WeightedPool
-    from kerasconv.layers._window import check_choice
 
     check_choice("operator", operator, tuple(kernels.OPERATORS))
     check_choice("pooling", pooling, ("weighted", "l2"))

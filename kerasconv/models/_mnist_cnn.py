@@ -165,9 +165,9 @@ def mnist_cnn(
         shown in the Community Computer Vision Course, "Introduction to
         Convolutional Neural Networks".
     """
+    from kerasconv._arguments import check_choice
     from kerasconv._keras import keras
     from kerasconv.layers import L2Pool, WeightedPool
-    from kerasconv.layers._window import check_choice
 
     if len(input_shape) != 3 or min(input_shape[:2]) < 10:
         raise ValueError(

@@ -35,7 +35,7 @@ def our_layers():
         "FixedConv": layers.FixedConv([[1, 2], [0, -1]], padding="same"),
         "LearnedConv": layers.LearnedConv(4, 3, padding="same"),
         "L2Pool": layers.L2Pool(2),
-        "LpPool": layers.LpPool(3, 3, strides=2, padding="same"),
+        "LpPool": layers.LpPool(3, strides=2, padding="same", p=3),
         "WeightedPool": layers.WeightedPool(3, padding="same"),
         "WeightedPool_learned": layers.WeightedPool(
             3, padding="same", weights="learned"

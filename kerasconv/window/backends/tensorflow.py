@@ -1,0 +1,171 @@
+"""TensorFlow: every sum is one XLA program with a gradient of its own."""
+
+import functools
+from dataclasses import dataclass
+
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
+
+from kerasconv._keras import keras
+from kerasconv.window.backends import plain
+from kerasconv.window.backends.plain import sums
+from kerasconv.window.native import is_portable, reshape, wide, zero_pad
+from kerasconv.window.norms import gradient_of_tile_norms, tile_norms
+from kerasconv.window.programs import apply, split
+from kerasconv.window.rim import has_thin_rim, written_sums
+from kerasconv.window.slices import correlate, merge, total, unmerge
+
+__all__ = ["compiled", "constant_sums", "norms_of_tiles", "sums"]
+
+
+# ---------------------------------------------------------------- compilation
+
+
+def compiled(function, x, *args):
+    """`function(x, *args)`, compiled by XLA where there is an XLA."""
+    if is_portable() or not _has_xla():
+        return function(x, *args)
+    tensors, constants = split((x, *args))
+    signature = tuple(_Spec.of(i, t) for i, t in enumerate(tensors))
+    return _program(function, constants, signature)(*tensors)
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """Shape and dtype of a tensor of a graph, hashable."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, i, tensor):
+        # An unknown batch keeps one graph for every batch size; XLA compiles it
+        # for each that it meets.
+        shape = tuple(tensor.shape.as_list())
+        return cls((None, *shape[1:]) if i == 0 else shape, tensor.dtype.name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _program(function, constants, signature):
+    # Traced outside of the caller's graph, which may be gone at the next call.
+    with tf.init_scope():
+        return tf.function(
+            lambda *tensors: apply(function, tensors, constants),
+            input_signature=[tf.TensorSpec(s.shape, s.dtype) for s in signature],
+            jit_compile=True,
+            autograph=False,
+        ).get_concrete_function()
+
+
+@functools.cache
+def _has_xla():
+    with tf.init_scope():
+        try:
+            tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
+        except (tf.errors.OpError, ValueError):
+            return False
+    return True
+
+
+# ----------------------------------------------------------------------- sums
+
+
+def constant_sums(x, kernels, window, start, finish):
+    """As `sums`, in the order that XLA makes the fastest loops of.
+
+    The gradient is a window sum of its own: TensorFlow would differentiate every slice
+    and every strip by itself.
+    """
+    if not (has_thin_rim(x, window) and _has_xla()):
+        return plain.constant_sums(x, kernels, window, start, finish)
+
+    @tf.custom_gradient
+    def summed(x):
+        def backward(*by_results):
+            merged, grid = merge(x, window)
+            kept = _barrier(correlate(merged, kernels, grid))
+            with tf.GradientTape() as tape:
+                tape.watch(kept)
+                results = [unmerge(y, grid) for y in finish(kept)]
+            by_sums = _barrier(tape.gradient(results, kept, list(by_results)))
+            return reshape(_transposed(by_sums, merged, kernels, grid), tf.shape(x))
+
+        written = written_sums(x, kernels, window, finish, _empty_like, _overwrite)
+        return tuple(written), backward
+
+    return list(summed(start(x)))
+
+
+def _transposed(by_sums, x, kernels, window):
+    """The gradient by x from the gradients by the sums (of stride 1) over x.
+
+    The flipped kernels slide over the gradients and a border of zeros; what arrives at
+    the border of x is added where the border came from.
+    """
+    terms = []
+    for i, gradient in enumerate(by_sums):
+        for axis, reach, unit in zip(
+            window.axes, window.spans, window.units, strict=True
+        ):
+            gradient = zero_pad(gradient, axis, reach * unit, reach * unit)
+        terms += correlate(gradient, kernels.flipped(i), window.without_border())
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        padded = window.pad(x)
+    return tape.gradient(padded, x, total(terms))
+
+
+def _barrier(tensors):
+    """The tensors themselves, each computed before anything that needs it."""
+
+    @tf.custom_gradient
+    def kept(*tensors):
+        results = xla.optimization_barrier(*tensors)
+        for result, tensor in zip(results, tensors, strict=True):
+            result.set_shape(tensor.shape)
+        return results, lambda *gradients: gradients
+
+    return kept(*tensors)
+
+
+def _empty_like(x):
+    # Behind a barrier: a compiler that sees the zeros computes the whole result in one
+    # loop that asks at every element where it stands.
+    (empty,) = xla.optimization_barrier(tf.zeros_like(x))
+    return tf.stop_gradient(empty)
+
+
+def _overwrite(x, part, start):
+    @tf.custom_gradient
+    def overwritten(x, part):
+        def backward(g):
+            by_part = tf.slice(g, start, tf.shape(part))
+            return _overwrite(g, tf.zeros_like(part), start), by_part
+
+        return keras.ops.slice_update(x, start, part), backward
+
+    return overwritten(x, part)
+
+
+# ---------------------------------------------------------------------- norms
+
+
+def norms_of_tiles(x, kernels, window):
+    """The root of the weighted sum of squares of each tile, or None in a portable file.
+
+    TensorFlow would differentiate slice by slice, each into a whole tensor.
+    """
+    if is_portable():
+        return None
+    return compiled(_norms_of_tiles, x, kernels, window)
+
+
+def _norms_of_tiles(x, kernels, window):
+    x, restore = wide(x)
+
+    @tf.custom_gradient
+    def norms(x):
+        y = tile_norms(x, kernels, window)
+        return y, lambda g: gradient_of_tile_norms(x, y, g, kernels, window)
+
+    return restore(norms(x))

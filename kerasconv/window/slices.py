@@ -1,0 +1,188 @@
+"""Borders, taps, and the window sum as it is written down: a sum of shifted slices.
+
+For each position k of the window, what it sees is one slice, `x[k::stride]` along every
+axis. The sum over the window is the sum of these slices, each times its weight. All
+other formulations (in `backends/`) are this one in another order.
+"""
+
+import functools
+import operator
+from dataclasses import replace
+from typing import Any
+
+from kerasconv._keras import keras
+from kerasconv.window.native import (
+    add_scaled,
+    is_static,
+    known,
+    reshape,
+    take,
+    xp,
+    zero_pad,
+)
+from kerasconv.window.weights import Kernels
+
+__all__ = [
+    "correlate",
+    "extend",
+    "merge",
+    "outside",
+    "pad",
+    "span",
+    "taps",
+    "total",
+    "unmerge",
+]
+
+
+# -------------------------------------------------------------------- the sum
+
+
+def correlate(x: Any, kernels: Any, window: Any) -> list[Any]:
+    """The sums over every window of x, one tensor a kernel.
+
+    A kernel that is an outer product is applied axis by axis.
+
+    Args:
+        x: Tensor `(batch, *spatial, channels)`, or channels first.
+        kernels: `Kernels`; or a tensor of weights `(*size)` or `(*size, channels)`.
+        window: `Window` of the kernels' size.
+    """
+    x, steps = pad(x, window), window.steps()
+    positions = window.positions()
+    if not isinstance(kernels, Kernels):
+        weights = reshape(kernels, (len(positions), *kernels.shape[window.rank :]))
+        if window.data_format == "channels_first" and len(weights.shape) == 2:
+            weights = reshape(weights, (*weights.shape, *[1] * window.rank))
+        seen = (_tap(x, position, steps) for position in positions)
+        return [total(weights[k] * tap for k, tap in enumerate(seen))]
+    sums = []
+    for dense, factors in zip(kernels.dense, kernels.factors, strict=True):
+        if factors is None:
+            pairs = [(w, i) for w, i in zip(dense, positions, strict=True) if w]
+            pairs = pairs or [(0.0, positions[0])]
+            sums.append(_weighted([(w, _tap(x, i, steps)) for w, i in pairs]))
+        else:
+            y = x
+            for line, step in zip(factors, steps, strict=True):
+                nonzero = [(w, i) for i, w in enumerate(line) if w]
+                y = _weighted([(w, _tap(y, (i,), [step])) for w, i in nonzero])
+            sums.append(y)
+    return sums
+
+
+def taps(x: Any, window: Any) -> list[Any]:
+    """What each position of the window sees, as `Window.taps` gives it."""
+    x = pad(x, window)
+    steps = window.steps()
+    return [_tap(x, position, steps) for position in window.positions()]
+
+
+def total(terms):
+    """The sum of tensors."""
+    return functools.reduce(operator.add, terms)
+
+
+def _tap(x, position, steps):
+    """What one position of a window sees of a padded x; `steps` as `Window.steps`."""
+    for i, (axis, size, step, stride) in zip(position, steps, strict=True):
+        stop = (i + 1 - size) * step
+        index = [slice(None)] * len(x.shape)
+        index[axis] = slice(i * step, stop or None, stride)
+        x = x[tuple(index)]
+    return x
+
+
+def _weighted(pairs):
+    """The sum of `weight * tap`, in as few passes over memory as there can be."""
+    (weight, tap), *rest = sorted(pairs, key=lambda pair: pair[0] != 1)
+    result = tap if weight == 1 else weight * tap
+    for weight, tap in rest:
+        result = add_scaled(result, tap, weight)
+    return result
+
+
+# -------------------------------------------------------------------- borders
+
+
+def pad(x: Any, window: Any) -> Any:
+    """`x` with its border attached, so that "valid" windows then do."""
+    for border in window.borders(keras.ops.shape(x)):
+        x = extend(x, border, window.border_mode)
+    return x
+
+
+def span(x, axis, start, stop, unit):
+    """The pixels from `start` to `stop` along an axis."""
+    return x[(slice(None),) * axis + (slice(start * unit, stop * unit),)]
+
+
+def outside(x, border, positions, mode):
+    """The pixels that stand at `positions` outside of an axis."""
+    axis, n, _, _, unit = border
+    if mode == "constant":
+        return [xp.zeros_like(span(x, axis, 0, 1, unit)) for _ in positions]
+    sources = [_source(i, n, mode, min, max) for i in positions]
+    return [span(x, axis, i, i + 1, unit) for i in sources]
+
+
+def extend(x, border, mode):
+    """Attach a border along one axis, as `numpy.pad` of that name does."""
+    axis, n, before, after, unit = border
+    static = isinstance(before, int) and isinstance(after, int)
+    if static and before == after == 0:
+        return x
+    if mode == "constant":
+        return zero_pad(x, axis, before * unit, after * unit)
+    if static and isinstance(n, int):
+        low = outside(x, border, range(-before, 0), mode)
+        high = outside(x, border, range(n, n + after), mode)
+        return xp.concatenate([*low, x, *high], axis=axis)
+    positions = keras.ops.arange(-before, n + after, dtype="int32")
+    maximum, minimum = keras.ops.maximum, keras.ops.minimum
+    return take(x, _source(positions, n, mode, minimum, maximum), axis=axis)
+
+
+def _source(i, n, mode, minimum, maximum):
+    """Index into an axis of length n of the value that stands at position i."""
+    if mode == "wrap":
+        return i % n
+    if mode == "edge":
+        return minimum(maximum(i, 0), n - 1)
+    # Mirrored first: of a negative number tf2onnx takes the remainder that C does.
+    if mode == "symmetric":
+        i = maximum(i, -1 - i) % (2 * n)
+        return minimum(i, 2 * n - 1 - i)
+    # A reflected axis of length 1 repeats its one value.
+    i = maximum(i, -i) % maximum(2 * n - 2, 1)
+    return minimum(i, 2 * n - 2 - i)
+
+
+# ------------------------------------------------- channels and the last axis
+
+
+def merge(x, window):
+    """Merge the last spatial axis and the channels, where that is possible.
+
+    The inner loop over the merged axis is long, however few the channels: a shift by
+    one pixel is one by all channels.
+
+    Returns:
+        The tensor, and the window for it; both as given where it is not possible.
+    """
+    if (
+        window.data_format == "channels_first"
+        or window.strides[-1] > 1
+        or not is_static(x.shape)
+    ):
+        return x, window
+    *rest, width, channels = known(x.shape)
+    return reshape(x, (*rest, width * channels)), replace(window, unit=channels)
+
+
+def unmerge(x, window):
+    """Undo `merge`."""
+    if len(x.shape) == window.rank + 2:
+        return x
+    *rest, merged = known(x.shape)
+    return reshape(x, (*rest, merged // window.unit, window.unit))
