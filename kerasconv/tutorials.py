@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasconv import files
 from kerasconv.errors import KerasconvError, UsageError
@@ -227,7 +227,8 @@ def progress_bar(batches_shown: int = 10) -> "keras.callbacks.Callback":
 
 def _line() -> tuple[Callable[..., None], bool]:
     """What writes a line of text, and whether it redraws the one before."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
     terminal = sys.stdout.isatty()
     drawn: list[str] = []
     name = f"kerasconv-{time.monotonic_ns()}"

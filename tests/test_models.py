@@ -388,7 +388,7 @@ class TestBadFiles:
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(UsageError, match="did you mean mnist_cnn"):
         load_model("mnist_cmn")
-    with pytest.raises(UsageError, match="choose one of .*mnist_cnn"):
+    with pytest.raises(UsageError, match=r"choose one of .*mnist_cnn"):
         load_model("xyz")
 
 

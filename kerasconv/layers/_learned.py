@@ -1,6 +1,6 @@
 """LearnedConv: Keras's convolution, of any rank and with any border."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +25,12 @@ from kerasconv.window.convolution import check_conv, conv_window, convolution
 from kerasconv.window.geometry import Window, check_data_format
 from kerasconv.window.native import constant, must_stay_empty
 
-# Keras's own convolutions share one base class of any rank, which they do not
-# export; it brings the weights, their regularizers and constraints, and LoRA.
-_KerasConv: Any = keras.layers.Conv1D.__base__
+if TYPE_CHECKING:
+    from keras.layers import Layer as _KerasConv
+else:
+    # Keras's own convolutions share one base class of any rank, which they do not
+    # export; it brings the weights, their regularizers and constraints, and LoRA.
+    _KerasConv = keras.layers.Conv1D.__base__
 
 
 @keras.saving.register_keras_serializable(package="kerasconv")

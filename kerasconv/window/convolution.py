@@ -5,7 +5,7 @@ from typing import Any
 from kerasconv._arguments import PADDINGS, check_ints, check_name
 from kerasconv._keras import keras
 from kerasconv.window.geometry import Window
-from kerasconv.window.native import cast, dtype_of, empty
+from kerasconv.window.native import cast, conv, dtype_of, empty
 
 __all__ = ["check_conv", "conv_window", "convolution"]
 
@@ -94,7 +94,7 @@ def convolution(x: Any, kernel: Any, window: Window, *, flip: bool = False) -> A
     padding = window.padding
     if padding == "causal" or (padding == "same" and window.border_mode != "constant"):
         x, padding = window.pad(x), "valid"
-    return keras.ops.conv(
+    return conv(
         x,
         # Flipping or joining kernels narrows float64 on NumPy and OpenVINO.
         cast(kernel, dtype_of(x)),

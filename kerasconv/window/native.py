@@ -20,6 +20,7 @@ __all__ = [
     "add_scaled",
     "cast",
     "constant",
+    "conv",
     "dtype_of",
     "empty",
     "is_portable",
@@ -69,6 +70,7 @@ def _always(x):
 #   pad               zeros around x: a pair (before, after) an axis
 #   add_scaled        total + weight * x, in one pass over memory where there is one
 #   take              the slices of x at several places along an axis
+#   conv              as `keras.ops.conv`
 #   cast, as_tensor   another dtype; a tensor of what converts to one
 #   constant          an array as a layer keeps it
 #   empty             a tensor without an element
@@ -79,14 +81,14 @@ if BACKEND == "jax":
     import jax.numpy as xp
 
     pad, add_scaled, empty = xp.pad, _multiply_add, _zeros
-    take, cast = keras.ops.take, keras.ops.cast
+    take, cast, conv = keras.ops.take, keras.ops.cast, keras.ops.conv
     as_tensor, is_portable = keras.ops.convert_to_tensor, _PORTABLE.get
     must_stay_empty, records_gradient, constant = _never, _always, _unchanged
 
 elif BACKEND == "torch":
     import torch as xp
 
-    cast, empty = keras.ops.cast, _zeros
+    cast, conv, empty = keras.ops.cast, keras.ops.conv, _zeros
     as_tensor, must_stay_empty = keras.ops.convert_to_tensor, _never
     # Its compiler cannot follow NumPy.
     constant = keras.ops.convert_to_tensor
@@ -113,7 +115,7 @@ elif BACKEND == "numpy":
     import numpy as xp
 
     pad, add_scaled, empty = xp.pad, _multiply_add, _zeros
-    take, is_portable = keras.ops.take, _PORTABLE.get
+    take, conv, is_portable = keras.ops.take, keras.ops.conv, _PORTABLE.get
     must_stay_empty = records_gradient = _never
     constant = _unchanged
 
@@ -128,13 +130,23 @@ elif BACKEND == "tensorflow":
     import tensorflow as tf
 
     xp, pad, add_scaled, empty = keras.ops, tf.pad, _multiply_add, _zeros
+
+    def conv(x, kernel, *, data_format, **arguments):
+        if data_format == "channels_last" or tf.config.list_physical_devices("GPU"):
+            return keras.ops.conv(x, kernel, data_format=data_format, **arguments)
+        # On many processors its kernels know channels last only.
+        first, *spatial = range(1, len(x.shape))
+        x = keras.ops.transpose(x, (0, *spatial, first))
+        y = keras.ops.conv(x, kernel, data_format="channels_last", **arguments)
+        return keras.ops.transpose(y, (0, spatial[-1], *range(1, spatial[-1])))
+
     take, cast = keras.ops.take, keras.ops.cast
     as_tensor, is_portable = keras.ops.convert_to_tensor, _PORTABLE.get
     must_stay_empty, records_gradient, constant = _never, _always, _unchanged
 
 else:
     xp, pad, add_scaled = keras.ops, keras.ops.pad, _multiply_add
-    take, cast = keras.ops.take, keras.ops.cast
+    take, cast, conv = keras.ops.take, keras.ops.cast, keras.ops.conv
     as_tensor, is_portable = keras.ops.convert_to_tensor, _PORTABLE.get
     records_gradient, constant = _always, _unchanged
 
