@@ -219,10 +219,9 @@ def _prepared(dataset: Dataset, root: Path) -> Iterator[tuple[str, Path]]:
 
 def _readable_formats() -> list[str]:
     formats = [f for f, module in _READERS.items() if importlib.util.find_spec(module)]
-    # Without TensorFlow as the backend it need not be loaded for its files alone.
-    if os.environ.get("KERAS_BACKEND") != "tensorflow":
-        formats.sort()
-    return formats
+    # First what the backend reads: TensorFlow need not be loaded for its files alone.
+    backend = os.environ.get("KERAS_BACKEND")
+    return sorted(formats, key=lambda f: (_READERS[f] != backend, f))
 
 
 def _builder(dataset: Dataset, folder: Path, **options: Any) -> Any:

@@ -18,7 +18,7 @@ from kerasconv import data, files
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
 from kerasconv.recipes import Recipe
-from kerasconv.training.feeding import Batches
+from kerasconv.training.feeding import Batches, seed_epoch
 
 # Called with the number of batches done, of all batches, and the running metrics.
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -115,15 +115,10 @@ class Keeper(keras.callbacks.Callback):
         return facts["epochs"]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Set the epoch's order of images and, on torch, its random state."""
+        """Set the epoch's order of images and its random state."""
         self.batches.epoch = epoch
         self.done = epoch * len(self.batches)
-        # Keras's Dropout uses PyTorch's own generator, whose state is in no variable
-        # of the model: it is seeded anew for each epoch.
-        if keras.backend.backend() == "torch":
-            import torch
-
-            torch.manual_seed(self.seed * 100_003 + epoch)
+        seed_epoch(self.seed * 100_003 + epoch)
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

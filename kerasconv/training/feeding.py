@@ -1,7 +1,7 @@
 """The batches of a training, in an order that can be had again."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,21 @@ class Batches(keras.utils.PyDataset):
 
 
 def as_input(batches: Batches) -> Any:
-    """The batches in the form that `keras.Model.fit` reads fastest.
+    """The batches in the form that `keras.Model.fit` reads fastest."""
+    return _INPUTS.get(keras.backend.backend(), lambda given: given)(batches)
 
-    For TensorFlow that is a `tf.data` pipeline without autotuning: the one that Keras
-    would make waits at the end of each epoch for its tuning thread, which sleeps for
-    up to as long as the epoch took. For the others it is the batches themselves.
+
+def seed_epoch(seed: int) -> None:
+    """Seed what is random in an epoch and has no state in the model."""
+    _SEEDS.get(keras.backend.backend(), lambda given: None)(seed)
+
+
+def _tensorflow_pipeline(batches: Batches) -> Any:
+    """A `tf.data` pipeline without autotuning.
+
+    The one that Keras would make waits at the end of each epoch for its tuning thread,
+    which sleeps for up to as long as the epoch took.
     """
-    if keras.backend.backend() != "tensorflow":
-        return batches
     import tensorflow as tf
 
     def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -66,3 +73,15 @@ def as_input(batches: Batches) -> Any:
         .prefetch(2)
         .with_options(options)
     )
+
+
+def _seed_torch(seed: int) -> None:
+    # Keras's Dropout uses PyTorch's own generator.
+    import torch
+
+    torch.manual_seed(seed)
+
+
+# What a backend needs of its own.
+_INPUTS: dict[str, Callable[[Batches], Any]] = {"tensorflow": _tensorflow_pipeline}
+_SEEDS: dict[str, Callable[[int], None]] = {"torch": _seed_torch}
