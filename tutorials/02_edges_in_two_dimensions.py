@@ -369,6 +369,50 @@ plotting.show(
 )
 
 # %% [markdown]
+# ## In a data pipeline
+#
+# The layers also serve in a pipeline that prepares images for training. There an image
+# often comes alone, without a batch axis. Its shape (28, 28, 1) is then that of a batch
+# of 28 signals, and a layer cannot know what you mean:
+
+# %%
+digits = load_digits()[0]  # (64, 28, 28, 1)
+alone = digits[18]
+print(alone.shape, "->", tuple(SobelConv()(alone).shape))
+
+assert SobelConv()(alone).shape == (28, 28, 1)  # a signal has one derivative, not two
+
+# %% [markdown]
+# `rank=2` says that the input has two spatial axes. Then a forgotten batch axis is an
+# error that names the remedy:
+
+# %%
+edges = SobelConv(output="magnitude", rank=2)
+try:
+    edges(alone)
+except ValueError as error:
+    refused = str(error)
+    print(refused)
+
+assert "x[None]" in refused
+
+# %% [markdown]
+# Give the layer batches, and it works in `tf.data` on TensorFlow and in a plain loop
+# everywhere:
+
+# %%
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    pipeline = tf.data.Dataset.from_tensor_slices(digits).batch(16).map(edges)
+else:
+    pipeline = (edges(digits[i : i + 16]) for i in range(0, len(digits), 16))
+batches = [keras.ops.convert_to_numpy(batch) for batch in pipeline]
+print([batch.shape for batch in batches])
+
+assert np.allclose(np.concatenate(batches)[18, ..., 0], digit_edges, atol=1e-5)
+
+# %% [markdown]
 # ## Beside SciPy and scikit-image
 #
 # Agreement with libraries that share no code is the best evidence one can have. SciPy's
