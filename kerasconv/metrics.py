@@ -53,7 +53,7 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def calibration_error(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = 15
 ) -> float:
-    """Expected calibration error: Σ n_b/n · |accuracy_b - confidence_b|.
+    """Expected calibration error: `Σ n_b/n · |accuracy_b - confidence_b|`.
 
     The confidence of an answer is its largest probability; the bins divide [0, 1]
     evenly, each closed on the right.

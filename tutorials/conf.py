@@ -112,14 +112,17 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 # ------------------------------------------------- what is written while reading
 
-FIRST = ("layers", "ops", "kernels", "models", "predict")
+# The modules that the page shows, those that a reader looks for first in front.
+API = (
+    *("layers", "ops", "kernels", "models", "predict", "pictures", "digits", "data"),
+    *("augmentation", "corruptions", "metrics", "training", "export", "testing"),
+    *("plotting", "tutorials", "backends", "errors"),
+)
 
 
 def api() -> str:
-    """Every public module, those that a reader looks for first."""
-    names = sorted(set(kerasconv.__all__) - {"__version__"})
-    names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
-    modules = [importlib.import_module(f"kerasconv.{name}") for name in names]
+    """What the docstrings of the public modules say."""
+    modules = [importlib.import_module(f"kerasconv.{name}") for name in API]
     return "\n".join(
         [
             *(
@@ -131,7 +134,8 @@ def api() -> str:
                 f"\n## {module.__name__}\n\n```{{eval-rst}}\n"
                 f".. automodule:: {module.__name__}\n"
                 "   :exclude-members: build, call, compute_output_shape, get_config, "
-                "operator\n```"
+                # A recipe is described beside the architectures.
+                f"operator{', Recipe' * (module.__name__ == 'kerasconv.training')}\n```"
                 for module in modules
             ),
         ]

@@ -5,7 +5,7 @@ it (weights, a card of measured facts, a README) lies in the top-level `models/`
 of a checkout, and inside the installed package.
 """
 
-from kerasconv.models._architecture import ARCHITECTURES, Architecture
+from kerasconv.models._architecture import ARCHITECTURES, Architecture, Recipe
 from kerasconv.models._card import Card, cards, find_card, list_models, load_model
 
 # The architectures, each one file and one line: the file says the rest. None imports
@@ -22,6 +22,7 @@ __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "Card",
+    "Recipe",
     "cards",
     "find_card",
     "list_models",
