@@ -46,12 +46,10 @@ class NotNormalized(layers.SobelConv):
 class WrongBorder(layers.PrewittConv):
     """Mirrors about the last pixel where it should mirror about the edge."""
 
-    def call(self, inputs):
-        mode = self.border_mode
-        self.border_mode = "reflect" if mode == "symmetric" else mode
-        outputs = super().call(inputs)
-        self.border_mode = mode
-        return outputs
+    def make_window(self, rank):
+        right = super().make_window(rank)
+        reflects = right.border_mode == "symmetric"
+        return dataclasses.replace(right, border_mode="reflect") if reflects else right
 
 
 class WrongCorners(layers.SobelConv):
