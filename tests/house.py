@@ -4,8 +4,8 @@
 
 writes the map between `<!-- house -->` and `<!-- /house -->` in CONTRIBUTING.md: every
 room (a module or a folder of `kerasconv/`), what its docstring says first, and which
-rooms it imports. A room stands below all those that it imports as it loads; an import
-inside a function, which runs later, is in brackets. With --check nothing is written,
+rooms it imports. A room stands below all those that it imports; what only a function
+imports, when it is called, is in brackets. With --check nothing is written,
 and the exit status is 1 where the page says something else.
 """
 
@@ -97,8 +97,8 @@ def _targets(
                 yield above
 
 
-def rooms(modules: dict[str, Module], later: bool = False) -> dict[str, set[str]]:
-    """The rooms that each room imports as it loads, or those it imports only later."""
+def rooms(modules: dict[str, Module]) -> tuple[dict[str, set[str]], ...]:
+    """The rooms that each room imports as it loads, and those it imports only later."""
     loads: dict[str, set[str]] = {}
     lazy: dict[str, set[str]] = {}
     for module in modules.values():
@@ -106,7 +106,12 @@ def rooms(modules: dict[str, Module], later: bool = False) -> dict[str, set[str]
             for found, names in ((loads, module.loads), (lazy, module.later)):
                 others = {modules[name].room for name in names} - {module.room, ""}
                 found.setdefault(module.room, set()).update(others)
-    return {room: lazy[room] - loads[room] for room in loads} if later else loads
+    return loads, {room: lazy[room] - loads[room] for room in loads}
+
+
+def both(*graphs: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is imported in any of the graphs."""
+    return {name: set().union(*(g[name] for g in graphs)) for name in graphs[0]}
 
 
 def ordered(graph: dict[str, set[str]]) -> list[str]:
@@ -159,9 +164,9 @@ def comparisons(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 def drawn(modules: dict[str, Module]) -> str:
     """The map as a table of Markdown."""
-    loads, later = rooms(modules), rooms(modules, later=True)
+    loads, later = rooms(modules)
     lines = ["| room | what it is | imports |", "|---|---|---|"]
-    for room in ordered(loads):
+    for room in ordered(both(loads, later)):
         module = modules[f"kerasconv.{room}"]
         folder = module.path.name == "__init__.py"
         what = (ast.get_docstring(module.tree) or "").partition("\n")[0]
