@@ -69,6 +69,10 @@ class Jax(Native):
     def float64(self):
         import jax
 
+        if not hasattr(jax, "enable_x64"):  # before JAX 0.8
+            from jax.experimental import enable_x64
+
+            return enable_x64(True)
         return jax.enable_x64(True)
 
     def gradient(self, layer, x, cotangents):
