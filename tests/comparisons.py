@@ -68,18 +68,24 @@ def ramp_has_the_documented_scale(cls, slope, rank):
         ({"normalize": "unit", "kernel_size": 5}, 1),
     ]
     for axis in range(rank):
-        ramp = np.indices((9,) * rank)[axis].astype("float32")[None, ..., None]
-        centre = (0, *[4] * rank, 0)
+        ramp = np.indices((7,) * rank)[axis].astype("float32")[None, ..., None]
         for arguments, value in scales + wider * (axis == 0):
-            got = to_numpy(cls(axis=axis, **arguments)(ramp))[centre]
-            assert got == pytest.approx(value, rel=1e-6)
+            # Far from the border, which takes the longest to compile.
+            got = to_numpy(cls(axis=axis, padding="valid", **arguments)(ramp))
+            np.testing.assert_allclose(got, value, rtol=1e-6)
 
 
 def lp_pool_equals_the_loops(cls, rank, size, strides, padding):
-    """Several orders of the norm, as sums and as means."""
+    """Several orders of the norm, as sums and as means; of both ways to sum on a rank.
+
+    The orders differ in what is summed, not in which window it is of.
+    """
     x = image(rank)
     geometry = {"strides": strides or size, "padding": padding}
-    for p, mean in [(2, False), (2, True), (1, False), (3, False), (2.5, True)]:
+    orders = [(2, True), (2.5, True)]
+    if rank == 2:
+        orders += [(2, False), (1, False), (3, False)]
+    for p, mean in orders:
         expected = oracles.each_channel(
             lambda i, p=p, mean=mean: oracles.lp_pool(
                 i, p, (size,) * rank, mean, **geometry

@@ -1,10 +1,11 @@
 """Runs the tests once on every installed backend, each in a process of its own.
 
-Keras fixes its backend at import, so a plain `pytest` starts one pytest-xdist worker
-a backend, and every worker runs every test. A test marked `once` does not depend on
-the backend: a worker that is through with its own takes such tests, a file at a time
-(`scheduling.py`). `pytest --backend jax` runs all tests in this process, on one
-backend, which is what a debugger wants.
+Keras fixes its backend at import, so a plain `pytest` starts a pytest-xdist worker
+for each backend, and every test runs on each. TensorFlow has two workers that share
+its tests: it compiles the longest, and keeps what it compiled. A test marked `once`
+does not depend on the backend: a worker that is through with its backend's takes such
+tests, a file at a time (`scheduling.py`). `pytest --backend jax` runs all tests in
+this process, on one backend, which is what a debugger wants.
 
 What the run writes outside of a test's own folder, compiled programs above all, lies
 in one folder of the run that all its workers share and that goes with it. The summary
@@ -76,7 +77,9 @@ def pytest_cmdline_main(config):
     if asked is None and config.option.dist == "no" and not config.option.usepdb:
         config.option.dist = "each"
         config.option.tx = [
-            f"popen//env:KERAS_BACKEND={name}" for name in backends.installed()
+            f"popen//env:KERAS_BACKEND={name}"
+            for name in backends.installed()
+            for _ in range(2 if name == "tensorflow" else 1)
         ]
     else:
         global _here
@@ -110,9 +113,9 @@ def pytest_sessionstart(session):
 
 
 def pytest_runtest_logstart():
-    # xdist counts one worker's tests, and the progress would end beyond 100 %.
+    # The progress counts names, of whichever backend; xdist takes one worker's.
     if _scheduler:
-        _session.testscollected = _scheduler.total
+        _session.testscollected = len(_scheduler.names)
 
 
 def pytest_report_header(config):
@@ -125,7 +128,7 @@ def pytest_report_header(config):
 
 def pytest_runtest_logreport(report):
     node = getattr(report, "node", None)
-    name = node.gateway.spec.env["KERAS_BACKEND"] if node else _here
+    name = scheduling.backend_of(node) if node else _here
     if report.when == "call" or report.outcome != "passed":
         _results.setdefault(name, Counter())[report.outcome] += 1
 
@@ -143,7 +146,7 @@ def pytest_sessionfinish(session):
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
     # A worker that crashed hands nothing over.
-    name = node.gateway.spec.env["KERAS_BACKEND"]
+    name = scheduling.backend_of(node)
     took = getattr(node, "workeroutput", {}).get("memory", 0)
     _memory[name] = max(took, _memory.get(name, 0))
 

@@ -1,17 +1,21 @@
 """Which worker runs which test: its backend's own, and a share of the rest.
 
-Every backend has work of its own, and not as much as the next: TensorFlow compiles the
-longest, NumPy trains nothing. A test marked `once` runs on any backend, so a worker
-that is through with its own takes such tests, a file at a time, while there are any.
+Every backend has a queue of its own tests, and those marked `once`, which run on any
+backend, have one of their own. A worker takes from the queue of its backend, a file
+or a part of one at a time, then from the other. So whatever takes longest on a
+backend (TensorFlow compiles the longest, NumPy trains nothing) no worker is idle.
 """
 
 import itertools
 
 from xdist.scheduler import EachScheduling
 
+PART = 40
+"""How many tests of a file a worker takes at most."""
+
 
 class BackendScheduling(EachScheduling):
-    """Every worker runs the tests of its backend; one of them runs each `once` test.
+    """Some worker of every backend runs its tests; some worker runs each `once` test.
 
     Args:
         config: As pytest-xdist hands it over.
@@ -22,27 +26,26 @@ class BackendScheduling(EachScheduling):
     def __init__(self, config, log, once):
         super().__init__(config, log)
         self.once = once
-        self.files = []
-        self.total = 0
+        self.queues = {}
+        self.names = set()
 
     @property
     def tests_finished(self):
-        return not self.files and super().tests_finished
+        return not any(self.queues.values()) and super().tests_finished
 
     def schedule(self):
-        once = dict.fromkeys(self.once())
-        if not self._started:
-            files = itertools.groupby(once, lambda name: name.partition("::")[0])
-            self.files = [list(names) for _, names in files]
-            self.total = len(once)
+        if not self.queues:
+            once = dict.fromkeys(self.once())
+            self.queues[None] = _parts(once, len(once))
+            for node, names in self.node2collection.items():
+                own = [name for name in names if name not in once]
+                self.queues[backend_of(node)] = _parts(own, PART)
+                self.names.update(names)
         for node, pending in self.node2pending.items():
             if node not in self._started:
                 self._started.append(node)
-                if not pending:  # else it goes on where one that crashed ended
-                    names = enumerate(self.node2collection[node])
-                    pending += [i for i, name in names if name not in once]
-                    self.total += len(pending)
-                node.send_runtest_some(pending)
+                if pending:  # it goes on where one that crashed ended
+                    node.send_runtest_some(pending)
                 self._keep_busy(node)
 
     def mark_test_complete(self, node, item_index, duration=0):
@@ -52,10 +55,25 @@ class BackendScheduling(EachScheduling):
     def _keep_busy(self, node):
         # A worker begins its last test when it knows whether another follows.
         while len(self.node2pending[node]) < 2 and not node.shutting_down:
-            if not self.files:
+            queue = self.queues[backend_of(node)] or self.queues[None]
+            if not queue:
                 node.shutdown()
                 return
             ids = self.node2collection[node]
-            file = [ids.index(name) for name in self.files.pop(0)]
-            self.node2pending[node] += file
-            node.send_runtest_some(file)
+            part = [ids.index(name) for name in queue.pop(0)]
+            self.node2pending[node] += part
+            node.send_runtest_some(part)
+
+
+def backend_of(node):
+    """The backend that a worker runs on."""
+    return node.gateway.spec.env["KERAS_BACKEND"]
+
+
+def _parts(names, size):
+    """The names by file, no more than `size` together."""
+    parts = []
+    for _, file in itertools.groupby(names, lambda name: name.partition("::")[0]):
+        file = list(file)
+        parts += [file[i : i + size] for i in range(0, len(file), size)]
+    return parts
