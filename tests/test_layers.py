@@ -225,6 +225,26 @@ def test_any_kernel_stride_and_dilation_equals_the_loops(mode, strides, dilation
         assert_close(to_numpy(layer(x)), expected)
 
 
+def test_each_axis_has_its_own_size_stride_and_dilation():
+    x = image(3)
+    kernel = np.random.default_rng(11).normal(size=(3, 2, 1)).round(2)
+    geometry = {"strides": (1, 2, 3), "padding": "same"}
+    expected = oracles.each_channel(
+        lambda i: oracles.correlate(
+            i, kernel, dilation=(1, 3, 2), mode="symmetric", centred=True, **geometry
+        ),
+        x,
+    )
+    layer = layers.FixedConv(kernel, strides=(1, 2, 3), dilation_rate=(1, 3, 2))
+    assert_close(to_numpy(layer(x)), expected)
+    for p in (2, 3):
+        expected = oracles.each_channel(
+            lambda i, p=p: oracles.lp_pool(i, p, (3, 2, 1), **geometry), x
+        )
+        pool = layers.LpPool((3, 2, 1), (1, 2, 3), "same", p=p)
+        assert_close(to_numpy(pool(x)), expected)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_borders_hold_on_axes_of_length_one(mode):
     kernel = np.arange(25.0).reshape(5, 5) - 7
