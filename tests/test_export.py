@@ -561,14 +561,14 @@ class TestTheCommand:
     @pytest.mark.parametrize(
         ("missing", "format", "extras"),
         [
-            ({"onnxruntime"}, "onnx", "export"),
-            ({"tf2onnx", "onnxscript"}, "onnx", "export"),
-            ({"ai_edge_litert"}, "litert", "export"),
-            ({"openvino"}, "openvino", "openvino"),
-            ({"tensorflow"}, "litert", "tensorflow,export"),
-            ({"tensorflow"}, "saved_model", "tensorflow"),
-            ({"torch"}, "torch", "torch"),
-            ({"tensorflow", "torch"}, "onnx", "tensorflow,export"),
+            (("onnxruntime",), "onnx", "export"),
+            (("tf2onnx", "onnxscript"), "onnx", "export"),
+            (("ai_edge_litert",), "litert", "export"),
+            (("openvino",), "openvino", "openvino"),
+            (("tensorflow",), "litert", "tensorflow,export"),
+            (("tensorflow",), "saved_model", "tensorflow"),
+            (("torch",), "torch", "torch"),
+            (("tensorflow", "torch"), "onnx", "tensorflow,export"),
         ],
         ids=str,
     )
