@@ -1,4 +1,4 @@
-"""What a user did or met, told in one line.
+"""Errors that a user can mend, each said in one line.
 
 The command line prints the message and ends with the class's `exit_status`; a
 program catches `KerasconvError` (or `ValueError` for a `UsageError`).

@@ -1,15 +1,15 @@
 """Runs the tests once on every installed backend, each in a process of its own.
 
 Keras fixes its backend at import, so a plain `pytest` starts a pytest-xdist worker
-for each backend, and every test runs on each. TensorFlow has two workers that share
-its tests: it compiles the longest, and keeps what it compiled. A test marked `once`
-does not depend on the backend: a worker that is through with its backend's takes such
-tests, a file at a time (`scheduling.py`). `pytest --backend jax` runs all tests in
-this process, on one backend, which is what a debugger wants.
+for each backend, and every test runs on each. TensorFlow has several workers that
+share its tests: it compiles the longest, and keeps what it compiled. A test marked
+`once` does not depend on the backend: a worker that is through with its backend's
+takes such tests, a file at a time (`scheduling.py`). `pytest --backend jax` runs all
+tests in this process, on one backend, which is what a debugger wants.
 
 What the run writes outside of a test's own folder, compiled programs above all, lies
 in one folder of the run that all its workers share and that goes with it. The summary
-says how much memory each worker took at most; over `MEMORY` the run fails.
+says how much memory each worker took at most, and which took more than `MEMORY`.
 """
 
 import atexit
@@ -32,7 +32,10 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
 MEMORY = 3e9
-"""Bytes that a worker may take."""
+"""Bytes that a worker should not take more than: the summary names those that do."""
+
+WORKERS = {"tensorflow": 3}
+"""How many workers share a backend's tests, where one would take too much memory."""
 
 RUN = os.environ.get("KERASCONV_TESTS")
 if RUN is None:
@@ -79,7 +82,7 @@ def pytest_cmdline_main(config):
         config.option.tx = [
             f"popen//env:KERAS_BACKEND={name}"
             for name in backends.installed()
-            for _ in range(2 if name == "tensorflow" else 1)
+            for _ in range(WORKERS.get(name, 1))
         ]
     else:
         global _here
@@ -139,8 +142,6 @@ def pytest_sessionfinish(session):
         session.config.workeroutput["memory"] = _memory_at_most()
     elif _here:
         _memory[_here] = _memory_at_most()
-    elif any(took > MEMORY for took in _memory.values()):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
