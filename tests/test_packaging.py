@@ -257,7 +257,7 @@ from kerasconv.predict import Predictor
 images, labels = load_digits()
 for layer in (
     layers.FixedConv([[1.0, -1.0]]), layers.PrewittConv(), layers.SobelConv(),
-    layers.LearnedConv(4, 3), layers.LpPool(3.0), layers.L2Pool(),
+    layers.LearnedConv(4, 3), layers.LpPool(p=3.0), layers.L2Pool(),
     layers.WeightedPool(),
 ):
     assert layer(images).shape[0] == 64, layer
