@@ -72,7 +72,9 @@ nb_execution_in_temp = True
 nb_execution_show_tb = True  # as a warning, which is an error here
 nb_execution_timeout = 600
 # A kernel may take longer than nbclient's minute to start where much else runs.
-NotebookClient.startup_timeout.default_value = 600
+NotebookClient.__init__ = functools.partialmethod(
+    NotebookClient.__init__, startup_timeout=600
+)
 nb_merge_streams = True
 nb_output_stderr = "remove"  # TensorFlow's, at import, which no setting silences
 nb_code_prompt_show = "Show the code"
