@@ -1,6 +1,7 @@
 """The window: its borders, its taps, its geometry."""
 
 import itertools
+from copy import copy
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from contract import to_numpy
 
 from kerasconv.layers import Window, WindowLayer
-from kerasconv.window import Kernels
+from kerasconv.window import Kernels, window_sums
 
 MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
 
@@ -49,6 +50,59 @@ def test_border_equals_numpy_pad_where_lengths_are_unknown(mode):
             x = np.random.default_rng(1).normal(size=shape).astype("float32")
             pads = [(0, 0), *window.pads(shape[1:3]), (0, 0)]
             np.testing.assert_array_equal(padded(x), np.pad(x, pads, mode=mode))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="others compile on sight or never"
+)
+class TestProgramsOfTensorFlow:
+    @pytest.fixture
+    def programs(self, monkeypatch):
+        """Counts the programs that are compiled, from none."""
+        from kerasconv.window.backends import tensorflow
+
+        for cache in (tensorflow._calls, tensorflow._program):
+            cache.cache_clear()
+        monkeypatch.setattr(tensorflow, "_numbers", itertools.count())
+        return lambda: next(copy(tensorflow._numbers))
+
+    def test_a_shape_is_compiled_at_its_third_eager_call(self, programs):
+        for length in (7, 8, 9):
+            first, second = sums(length), sums(length)
+            assert programs() == length - 7, "not on sight"
+            third = sums(length)
+            assert programs() == length - 6
+            np.testing.assert_array_equal(first, second)
+            np.testing.assert_allclose(third, first, rtol=1e-6)
+
+    def test_a_graph_is_compiled_at_once(self, programs):
+        import tensorflow as tf
+
+        eager = sums(7)
+        np.testing.assert_allclose(tf.function(sums)(7), eager, rtol=1e-6)
+        assert programs() == 1
+
+    def test_what_is_kept_is_bounded_and_the_rest_still_computed(
+        self, programs, monkeypatch
+    ):
+        from kerasconv.window.backends import tensorflow
+
+        monkeypatch.setattr(tensorflow, "_PROGRAMS", 1)
+        for length in (7, 8):
+            expected = sums(length)
+            for _ in range(3):
+                np.testing.assert_allclose(sums(length), expected, rtol=1e-6)
+        assert programs() == 2, "the second was asked for"
+        assert tensorflow._program.cache_info().currsize == 2
+
+
+def sums(length):
+    """Derivatives of one signal."""
+    x = keras.ops.reshape(
+        keras.ops.arange(length, dtype="float32") ** 2, (1, length, 1)
+    )
+    window = Window.of(1, 3, padding="same", border_mode="edge")
+    return window_sums(x, Kernels.of(np.array([[-1.0, 0.0, 1.0]])), window)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

@@ -1,6 +1,8 @@
-"""TensorFlow: every sum is one XLA program with a gradient of its own."""
+"""TensorFlow: what is computed often becomes an XLA program with its own gradient."""
 
+import contextvars
 import functools
+import itertools
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -21,13 +23,35 @@ __all__ = ["compiled", "constant_sums", "norms_of_tiles", "sums"]
 # ---------------------------------------------------------------- compilation
 
 
+_REPEATS = 3
+"""The call, of those on tensors of one shape, from which on a program is compiled."""
+
+_PROGRAMS = 128
+"""Programs that are kept: TensorFlow never frees one, and one takes up to 10 MB."""
+
+_IN_PROGRAM = contextvars.ContextVar("in_program", default=False)
+
+
 def compiled(function, x, *args):
-    """`function(x, *args)`, compiled by XLA where there is an XLA."""
-    if is_portable() or not _has_xla():
+    """`function(x, *args)`, compiled by XLA where that pays.
+
+    To compile takes as long as dozens of calls, for each shape anew. So a graph is
+    compiled at once, since it is run again, and eager calls from the third on.
+    """
+    if is_portable():
         return function(x, *args)
     tensors, constants = split((x, *args))
-    signature = tuple(_Spec.of(i, t) for i, t in enumerate(tensors))
-    return _program(function, constants, signature)(*tensors)
+    key = (function, constants, tuple(_Spec.of(t) for t in tensors))
+    if tf.executing_eagerly() and next(_calls(*key)) < _REPEATS:
+        return function(x, *args)
+    program = _program(*key) if _has_xla() else None
+    return function(x, *args) if program is None else program(*tensors)
+
+
+@functools.lru_cache(maxsize=4096)
+def _calls(function, constants, signature):
+    """Counts the eager calls on tensors of these shapes, from 1."""
+    return itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -38,19 +62,30 @@ class _Spec:
     dtype: str
 
     @classmethod
-    def of(cls, i, tensor):
-        # An unknown batch keeps one graph for every batch size; XLA compiles it
-        # for each that it meets.
-        shape = tuple(tensor.shape.as_list())
-        return cls((None, *shape[1:]) if i == 0 else shape, tensor.dtype.name)
+    def of(cls, tensor):
+        return cls(tuple(tensor.shape.as_list()), tensor.dtype.name)
 
 
-@functools.lru_cache(maxsize=1024)
+_numbers = itertools.count()
+
+
+@functools.lru_cache(maxsize=4096)
 def _program(function, constants, signature):
+    """The function as a program; None where as many as may be kept are there."""
+    if next(_numbers) >= _PROGRAMS:
+        return None
+
+    def traced(*tensors):
+        token = _IN_PROGRAM.set(True)
+        try:
+            return apply(function, tensors, constants)
+        finally:
+            _IN_PROGRAM.reset(token)
+
     # Traced outside of the caller's graph, which may be gone at the next call.
     with tf.init_scope():
         return tf.function(
-            lambda *tensors: apply(function, tensors, constants),
+            traced,
             input_signature=[tf.TensorSpec(s.shape, s.dtype) for s in signature],
             jit_compile=True,
             autograph=False,
@@ -76,7 +111,7 @@ def constant_sums(x, kernels, window, start, finish):
     The gradient is a window sum of its own: TensorFlow would differentiate every slice
     and every strip by itself.
     """
-    if not (has_thin_rim(x, window) and _has_xla()):
+    if not (_IN_PROGRAM.get() and has_thin_rim(x, window)):
         return plain.constant_sums(x, kernels, window, start, finish)
 
     @tf.custom_gradient
