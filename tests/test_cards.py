@@ -169,6 +169,17 @@ def test_any_two_backends_agree_within_1e_5_in_fresh_processes(answers, monkeypa
         assert measured["largest"] < 1e-5, name
 
 
+@pytest.mark.once
+def test_a_backend_is_held_to_the_one_farthest_from_it(monkeypatch):
+    answers = {"a": 0.0, "b": 0.3, "c": 0.1, "d": 0.2}
+    monkeypatch.setattr(backends, "installed", lambda: [*answers])
+    monkeypatch.setattr(
+        parity, "probabilities", lambda name, path: [np.array([0.5, answers[name]])]
+    )
+    apart = {"a": 0.3, "b": 0.3, "c": 0.2, "d": 0.2, "largest": 0.3}
+    assert parity.measure("file") == pytest.approx(apart)
+
+
 def _dealt():
     """This backend's share of the cards: all of them take minutes on each."""
     # Ten thousand images take numpy too long.

@@ -34,6 +34,40 @@ def test_a_seed_corrupts_alike_and_changes_the_images(images, family):
     assert np.mean(np.any(corrupted != images, axis=(1, 2, 3))) > 0.9
 
 
+# Mean level and mean change of the bundled digits.
+STRENGTHS = {
+    "shot_noise": (0.1126, 0.0461),
+    "impulse_noise": (0.1974, 0.0839),
+    "glass_blur": (0.1396, 0.0931),
+    "motion_blur": (0.1370, 0.0931),
+    "shear": (0.1371, 0.1035),
+    "scale": (0.0493, 0.1312),
+    "rotate": (0.1371, 0.1171),
+    "brightness": (0.5842, 0.4471),
+    "translate": (0.1367, 0.1528),
+    "stripe": (0.4974, 0.4716),
+    "fog": (0.3558, 0.2852),
+    "spatter": (0.1981, 0.0610),
+    "dotted_line": (0.1515, 0.0143),
+    "zigzag": (0.2476, 0.1105),
+    "edges": (0.2648, 0.2275),
+}
+
+
+@pytest.mark.parametrize("family", corruptions.FAMILIES)
+def test_each_family_is_as_strong_as_when_the_cards_were_written(images, family):
+    corrupted = corruptions.corrupt(images, family) / 255
+    change = np.abs(corrupted - images / 255).mean()
+    assert (corrupted.mean(), change) == pytest.approx(STRENGTHS[family], abs=5e-4)
+
+
+@pytest.mark.parametrize("family", ["rotate", "shear"])
+def test_images_are_turned_and_sheared_either_way(family):
+    spot = np.zeros((40, 28, 28, 1), np.uint8)
+    spot[:, 4, 14] = 255
+    assert len(np.unique(corruptions.corrupt(spot, family), axis=0)) == 2
+
+
 def test_rotation_keeps_the_ink_and_turns_it(images):
     corrupted = corruptions.corrupt(images, "rotate").astype(float)
     ink = corrupted.sum((1, 2, 3)) / images.sum((1, 2, 3))
@@ -83,3 +117,10 @@ def test_the_figure_is_the_mean_over_the_families(images, digits):
     assert set(facts.values()) == {1.0}
     blind = corruptions.evaluate(lambda x: np.eye(10)[[0] * len(x)], images, labels)
     assert blind["mean"] == pytest.approx(np.mean(labels == 0))
+    # Right about bright images alone: of most families it sees none.
+    half = corruptions.evaluate(
+        lambda x: np.eye(10)[labels if x.mean() > 50 else 0 * labels], images, labels
+    )
+    accuracies = [half[family] for family in corruptions.FAMILIES]
+    assert {min(accuracies), max(accuracies)} == {np.mean(labels == 0), 1.0}
+    assert half["mean"] == pytest.approx(np.mean(accuracies))

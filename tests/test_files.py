@@ -49,3 +49,60 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KerasconvError, match="cannot be written"):
         files.write_text(tmp_path / "file" / "below.txt", "")
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """The order in which files reach the disk and move, each by its inode."""
+    seen = []
+
+    def watched(name, inode):
+        call = getattr(os, name)
+
+        def done(*arguments):
+            seen.append((name, inode(arguments[0])))
+            return call(*arguments)
+
+        monkeypatch.setattr(files.os, name, done)
+
+    watched("fsync", lambda handle: os.fstat(handle).st_ino)
+    for name in ("replace", "rename"):
+        watched(name, lambda path: os.stat(path).st_ino)
+    return seen
+
+
+def test_a_written_file_is_on_the_disk_before_it_is_in_its_place(tmp_path, events):
+    files.write_text(tmp_path / "text.txt", "new")
+    inode = (tmp_path / "text.txt").stat().st_ino
+    assert events == [("fsync", inode), ("replace", inode)]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_moves_is_on_the_disk_before_it_is_in_its_place(tmp_path, events, folder):
+    made, path = tmp_path / "made", tmp_path / "path"
+    content = made / "deep" / "file" if folder else made
+    content.parent.mkdir(parents=True, exist_ok=True)
+    content.write_text("new")
+    inodes = content.stat().st_ino, made.stat().st_ino
+    files.move_into_place(made, path)
+    assert [inode for _, inode in events] == [*inodes]
+    assert events[0][0] == "fsync"
+
+
+def test_an_old_folder_comes_back_where_the_new_one_cannot_move(tmp_path, monkeypatch):
+    made, path = tmp_path / "made", tmp_path / "path"
+    for folder in (made, path):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    rename = os.rename
+
+    def refuse(source, target):
+        if source == made:
+            raise OSError("no")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "rename", refuse)
+    with pytest.raises(OSError, match="no"):
+        files.move_into_place(made, path)
+    assert os.listdir(path) == ["path"]
+    assert sorted(os.listdir(tmp_path)) == ["made", "path"]

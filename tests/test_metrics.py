@@ -55,6 +55,11 @@ def test_the_calibration_error_is_that_of_a_plain_loop(answers):
     assert metrics.calibration_error(probabilities, labels) == pytest.approx(total)
 
 
+def test_a_confidence_on_the_edge_of_two_bins_is_in_the_lower():
+    answers = np.array([[0.5, 0.5], [0.75, 0.25]])  # right, wrong; the edge is 0.5
+    assert metrics.calibration_error(answers, np.array([0, 1]), bins=2) == 0.625
+
+
 def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
     sure = np.eye(3)
     assert metrics.calibration_error(sure, np.arange(3)) == 0

@@ -176,6 +176,15 @@ def test_contrast_and_polarity_do_not_matter(paper, pen, invert):
     same_digit(prepare_digit(255 - picture if invert else picture), tolerance=0.005)
 
 
+def test_a_strong_stroke_is_the_ink_and_not_a_wide_faint_smudge():
+    page = np.full((200, 200), 0.6)
+    page[110:180, 100:170] = 0.8  # 980 whites in all, and the stroke 480
+    page[20:100, 45:55] = 0
+    digit = prepare_digit(page)
+    assert box(digit)[0] == 20
+    assert np.count_nonzero(digit.any(axis=0)) <= 3
+
+
 @pytest.mark.parametrize("side", range(4))
 def test_ink_that_touches_a_side_is_ink(side):
     margin = [20] * 4
@@ -262,6 +271,15 @@ def test_a_blank_picture_gives_a_blank_digit_and_a_warning(shape, level):
         digit = prepare_digit(np.full(shape, level, np.uint8))
     assert digit.shape == (28, 28)
     assert not digit.any()
+
+
+@pytest.mark.filterwarnings("ignore::kerasconv.pictures.BlankImageWarning")
+@pytest.mark.parametrize(("levels", "seen"), [(1, False), (3, True)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_ink_is_seen_from_three_levels_on_and_not_at_one(levels, seen, sign):
+    page = np.full((100, 100), 128, np.uint8)
+    page[20:80, 40:60] = 128 + sign * levels
+    assert prepare_digit(page).any() == seen
 
 
 @pytest.mark.parametrize("deviation", [1, 5, 30])

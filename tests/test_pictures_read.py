@@ -185,6 +185,27 @@ def test_a_picture_with_transparent_corners_keeps_its_paper(tmp_path, paper):
     np.testing.assert_array_equal(grey, level / np.float32(255))
 
 
+def with_alpha(tmp_path, level, alpha):
+    parts = (Image.fromarray(np.uint8(part)) for part in (level, alpha))
+    return read_image(saved(tmp_path, Image.merge("LA", [*parts])))
+
+
+def test_the_paper_of_a_picture_is_what_is_mostly_opaque(tmp_path):
+    level, alpha = np.full((10, 10), 255), np.full((10, 10), 255)
+    level[:, 3] = 0  # ink
+    level[:, 4:], alpha[:, 4:] = 0, 51  # most of it a fifth opaque
+    grey = with_alpha(tmp_path, level, alpha)
+    np.testing.assert_allclose(grey[:, 4:], 0.8, atol=1e-6)
+    np.testing.assert_array_equal(grey[:, :4], level[:, :4] / 255)
+
+
+def test_ink_of_a_few_shades_on_transparency_is_ink_alone(tmp_path):
+    level = np.where(INK > 0, np.arange(INK.shape[1]) % 26, 0)
+    grey = with_alpha(tmp_path, level, INK)
+    assert (grey[INK == 0] == 1).all()
+    assert (grey[INK > 0] <= 0.1).all()
+
+
 def test_a_transparent_palette_entry_is_paper(tmp_path):
     image = Image.fromarray(np.where(INK > 0, 1, 0).astype(np.uint8), mode=None)
     image = image.convert("P")

@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import faults
 import pytest
 
 pytestmark = pytest.mark.once
@@ -33,3 +34,24 @@ def test_a_clock_or_the_network_would_be_seen():
         "time",
         "urllib.request",
     }
+
+
+def test_at_least_sixty_faults_can_be_planted_each_with_a_name_of_its_own():
+    planted = faults.read()
+    assert len({fault.name for fault in planted}) == len(planted) >= 60
+    assert sum(bool(fault.survives) for fault in planted) <= 3
+
+
+def test_a_fault_changes_one_place_and_names_tests_that_there_are():
+    tests = {path.name: path.read_text(encoding="utf-8") for path in FILES}
+    for fault in faults.read():
+        path = faults.CHECKOUT / "kerasconv" / fault.file
+        text = path.read_text(encoding="utf-8")
+        changed = ast.dump(ast.parse(fault.planted(text)))
+        assert changed != ast.dump(ast.parse(text)), fault.name
+        for node in fault.tests:
+            file, *names = node.partition("[")[0].split("::")
+            for name in names:
+                found = f"def {name}(" in tests[file] or f"class {name}:" in tests[file]
+                assert found, f"{fault.name}: there is no test {node}"
+        assert fault.tests, fault.name

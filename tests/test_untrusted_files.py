@@ -440,7 +440,7 @@ def a_number_of_ten_thousand_digits(kit):
 
 @trouble("is too large a number")
 def a_number_beyond_64_bits(kit):
-    return kit.config(lambda config: config["config"].update(units=1 << 70))
+    return kit.config(lambda config: config["config"].update(units=1 << 63))
 
 
 @trouble("names 30,000 objects|names 30,0")
@@ -1008,6 +1008,19 @@ def two_tensors_of_one_shape_swapped_in_a_sealed_file(kit):
     return kit.hdf5(edit)
 
 
+@trouble(r"its layers/dense/vars/0 is not the one that was saved")
+def a_tensor_taken_out_of_a_sealed_file(kit):
+    kit.good = kit.sealed
+    return kit.hdf5(lambda file: file.pop("layers/dense/vars/0") and None)
+
+
+@trouble(r"its layers/dense/vars/9 is not the one that was saved")
+def a_tensor_put_into_a_sealed_file(kit):
+    kit.good = kit.sealed
+    more = np.zeros(3, "f4")
+    return kit.hdf5(lambda file: file.create_dataset("layers/dense/vars/9", data=more))
+
+
 @trouble(r"its config\.json is not the one that was saved")
 def another_activation_in_a_sealed_file(kit):
     kit.good = kit.sealed
@@ -1561,6 +1574,25 @@ class TestHdf5:
             file["x"] = value
         found = hdf5.read_tensors(buffer.getvalue())
         np.testing.assert_array_equal(found["x"], value, strict=True)
+
+    def test_what_keras_does_not_write_is_refused(self):
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            for name in ("aaaa", "bbbb"):
+                file[name] = np.zeros(3, "f4")
+            header = h5py.h5o.get_info(file["aaaa"].id).addr
+        data = buffer.getvalue()
+        with pytest.raises(hdf5.FormatError, match="holds aaaa twice"):
+            hdf5.read_tensors(data.replace(b"bbbb", b"aaaa"))
+        # Another driver's block would follow the addresses of root, heap and end.
+        with pytest.raises(hdf5.FormatError, match="not the one it states"):
+            hdf5.read_tensors(data[:48] + bytes(8) + data[56:])
+        # A message that is shared lies elsewhere, and here is only its address.
+        flags = header + 16 + 4
+        assert data[flags] & 2 == 0
+        shared = data[:flags] + bytes([data[flags] | 2]) + data[flags + 1 :]
+        with pytest.raises(hdf5.FormatError, match="aaaa is described elsewhere"):
+            hdf5.read_tensors(shared)
 
 
 @pytest.mark.once
