@@ -89,6 +89,10 @@ plotting.show(
 )
 
 # %% [markdown]
+# Move the window, change a number, try another kernel:
+# [this signal, to play
+# with](../kerasconv/play/page/bench.html#one=-1,1;constant;1;0;2).
+#
 # ## What the result says
 #
 # Draw the signal and the result above one another.
@@ -254,6 +258,8 @@ print("convolution", flipped)
 assert np.array_equal(flipped, -y)
 
 # %% [markdown]
+# ([Both, to switch
+# between](../kerasconv/play/page/bench.html#one=-1,1;constant;1;1;2).)
 # Only the sign changed, but that is luck. `[-1, 1]` is **antisymmetric**: flipped, it
 # is its own negative. A symmetric kernel does not change at all, and one that is
 # neither gives something else:

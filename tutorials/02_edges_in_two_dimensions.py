@@ -218,6 +218,8 @@ assert not mirror[:, 0].any()
 assert not mirror[:, -1].any()
 
 # %% [markdown]
+# ([Every border, on an array and on the photograph, to switch
+# between](../kerasconv/play/page/bench.html#two=-1,0,1,-1,0,1,-1,0,1;constant;1;0;14).)
 # A constant image has no edges at all. Four of the five usual borders agree:
 
 # %%

@@ -183,7 +183,9 @@ assert np.allclose(apply(WeightedPool(2), edge_map), by_pool["average"], atol=1e
 # $$\left\lfloor \frac{11 - 2}{2} \right\rfloor + 1 = 5.$$
 #
 # Five windows of two cover ten pixels. The eleventh row and the eleventh column are
-# dropped; whatever stands there, nobody sees it:
+# dropped; whatever stands there, nobody sees it
+# ([look at the last window that there
+# is](../kerasconv/play/page/index.html#digit=18&layer=3&map=23&at=4,4)):
 
 # %%
 eleven = np.arange(121).reshape(11, 11)
@@ -200,6 +202,13 @@ assert apply(same, changed).max() == 1000
 
 # %% [markdown]
 # ## Where the parameters go
+#
+# Swap the pool of a trained network, with
+# [the same
+# weights](../kerasconv/play/page/index.html#layer=1&map=2&at=6,6&pool=same/average)
+# or with [weights trained with
+# it](../kerasconv/play/page/index.html#layer=1&map=2&at=6,6&pool=trained/average),
+# and see what it reads of the test digits.
 #
 # It is often said that pooling leaves fewer parameters to store. Pooling itself has
 # none at all. (One exception: weights that are *learned*, one for each place in the

@@ -272,6 +272,8 @@ assert maps_of_seven["dense"].argmax() == 7
 # The first maps look like the edge pictures of the earlier tutorials, and many of the
 # kernels that make them look like relatives of Prewitt and Sobel: red beside blue, a
 # difference across some direction. Nobody put them there.
+# ([Put one there
+# yourself](../kerasconv/play/page/index.html#digit=42&layer=0&map=2&at=12,12).)
 
 # %%
 first = trained.get_layer("conv2d").get_weights()[0]  # (3, 3, 1, 32)
@@ -319,6 +321,8 @@ assert window.size == 288
 assert np.isclose(by_hand, by_network, rtol=1e-2)  # OpenVINO may round to bfloat16
 
 # %% [markdown]
+# [Look at this very
+# sum](../kerasconv/play/page/index.html#digit=42&layer=2&map=2&at=4,6).
 # Which of the 32 maps did this filter listen to? Nearly all of them, each to a
 # different degree (a map that is 0 under the whole window adds nothing):
 

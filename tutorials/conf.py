@@ -20,6 +20,7 @@ from nbclient import NotebookClient
 from sphinx.util import inspect
 
 import kerasconv
+from kerasconv import play
 from kerasconv.tutorials import list_tutorials
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -121,7 +122,7 @@ pygments_dark_style = "a11y-high-contrast-dark"
 API = (
     *("layers", "ops", "kernels", "models", "predict", "pictures", "digits", "data"),
     *("augmentation", "corruptions", "metrics", "training", "export", "testing"),
-    *("plotting", "tutorials", "backends", "errors"),
+    *("plotting", "play", "tutorials", "backends", "errors"),
 )
 
 
@@ -198,6 +199,31 @@ def seen_from_the_checkout(app, path, docname, source) -> None:
     source[0] = re.sub(r"\]\((?![a-z]+:|[#/])([^)#]+)([^)]*)\)", link, source[0])
 
 
+# ------------------------------------------------------------------ the live page
+
+# Where a tutorial's link leads: on the site the page stands beside the tutorials.
+_PLAY = re.compile(r"\[([^]]+)\]\(\.\./kerasconv/play/page/([^)]+)\)")
+_STILLS = """<p class="note">Its still pictures:
+      <a href="../tutorials/02_edges_in_two_dimensions.html">edges</a>,
+      <a href="../tutorials/03_pooling.html">pooling</a>,
+      <a href="../tutorials/04_the_network.html">the network</a>.</p>
+      <img src="../_static/play.png" alt="The page as it looks with JavaScript" />"""
+
+
+def link_play(app, docname, source) -> None:
+    """Lead links to the live page there, as HTML: Sphinx knows no such page."""
+    source[0] = _PLAY.sub(r'<a href="../play/\2">\1</a>', source[0])
+
+
+def write_play(app, error) -> None:
+    """Put the live page beside the tutorials, once Sphinx is through."""
+    if error is None and app.builder.format == "html":
+        folder = play.write(Path(app.outdir) / "play").parent
+        for page in folder.glob("*.html"):
+            text = page.read_text(encoding="utf-8").replace("<!-- stills -->", _STILLS)
+            page.write_text(text, encoding="utf-8")
+
+
 def restructure(app, what, name, obj, options, lines) -> None:
     """Turn the Markdown of a docstring into the reStructuredText that autodoc reads."""
     text = "\n".join(lines)
@@ -240,6 +266,8 @@ def setup(app) -> None:
     # Now, and not when the page is read: the tutorials before it take minutes.
     parts = {part.__name__: part() for part in (api, benchmarks, tutorials)}
     app.connect("source-read", functools.partial(fill, parts))
+    app.connect("source-read", link_play)
+    app.connect("build-finished", write_play)
     app.connect("include-read", seen_from_the_checkout)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", restructure, priority=400)  # Napoleon: 500
