@@ -612,7 +612,8 @@ def test_no_page_scrolls_sideways_and_axe_finds_nothing(visit, size, scheme):
         tab.evaluate("document.body.classList.add('open')")
         root = "document.scrollingElement"
         assert tab.evaluate(f"{root}.scrollWidth - innerWidth") <= 0, where
-        found = axe.Axe().run(tab).response["violations"]
+        # Preloading reads styles by requests, which a page from the disk may not make.
+        found = axe.Axe().run(tab, options={"preload": False}).response["violations"]
         assert not [(v["id"], v["nodes"][0]["html"][:200]) for v in found], where
         if size == "desktop" and where.startswith("index"):
             assert tab.evaluate(f"{root}.scrollHeight") <= 860
