@@ -4,30 +4,32 @@
 const js = require("@eslint/js");
 
 const names = (list, how = "readonly") =>
-  Object.fromEntries(list.split(" ").map((name) => [name, how]));
+	Object.fromEntries(list.split(" ").map((name) => [name, how]));
 
 module.exports = [
-  js.configs.recommended,
-  {
-    languageOptions: {
-      sourceType: "script",
-      globals: {
-        ...names("DATA Engine Draw Maps Microscope Prepare KerasFile module require"),
-        ...names("addEventListener atob Blob console createImageBitmap"),
-        ...names(
-          "DecompressionStream devicePixelRatio document history Image ImageData",
-        ),
-        ...names("innerWidth location performance process setTimeout TextDecoder"),
-        ...names("URLSearchParams Buffer"),
-      },
-    },
-    rules: {
-      // Each file makes one global, for the files after it.
-      "no-redeclare": ["error", { builtinGlobals: false }],
-      "no-unused-vars": [
-        "error",
-        { varsIgnorePattern: "^(Engine|Draw|Maps|Microscope|Prepare|KerasFile)$" },
-      ],
-    },
-  },
+	js.configs.recommended,
+	{
+		languageOptions: {
+			sourceType: "script",
+			globals: {
+				...names(
+					"DATA Engine Draw Maps Microscope Prepare KerasFile Own module require",
+				),
+				...names("addEventListener atob Blob console createImageBitmap"),
+				...names(
+					"DecompressionStream devicePixelRatio document history Image ImageData",
+				),
+				...names("innerWidth location performance process setTimeout TextDecoder"),
+				...names("URLSearchParams Buffer"),
+			},
+		},
+		rules: {
+			// Each file makes one global, for the files after it.
+			"no-redeclare": ["error", { builtinGlobals: false }],
+			"no-unused-vars": [
+				"error",
+				{ varsIgnorePattern: "^(Engine|Draw|Maps|Microscope|Prepare|KerasFile|Own)$" },
+			],
+		},
+	},
 ];

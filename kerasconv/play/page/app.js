@@ -2,463 +2,414 @@
 /* The page: its state, which the address holds, and what follows when it changes. */
 
 (() => {
-  const { element, frame, short } = Draw;
-  const $ = (id) => document.getElementById(id);
-  if (typeof DATA === "undefined") {
-    $("old").style.animation = "none";
-    $("old").textContent =
-      "This page has no networks beside it. The command kerasconv play makes it whole.";
-    return;
-  }
-  $("old").hidden = true;
+	const { element, frame, short } = Draw;
+	const $ = (id) => document.getElementById(id);
+	if (typeof DATA === "undefined") {
+		$("old").style.animation = "none";
+		$("old").textContent =
+			"This page has no networks beside it. The command kerasconv play makes it whole.";
+		return;
+	}
+	$("old").hidden = true;
 
-  const POOLED = "mnist_cnn/"; // the network that has weights for every kind of pooling
-  const state = {
-    net: DATA.first,
-    pool: "",
-    digit: 18,
-    layer: 0,
-    map: 0,
-    at: [12, 12],
-  };
-  let base = null; // as loaded
-  let net = null; // with the reader's kernels and pools
-  let passed = null;
-  let term = null; // of the maps that the layer is given, the one looked at
-  let run = 0;
+	const POOLED = "mnist_cnn/"; // the network that has weights for every kind of pooling
+	const state = {
+		net: DATA.first,
+		pool: "",
+		digit: 18,
+		layer: 0,
+		map: 0,
+		at: [12, 12],
+	};
+	let base = null; // as loaded
+	let net = null; // with the reader's kernels and pools
+	let passed = null;
+	let term = null; // of the maps that the layer is given, the one looked at
+	let run = 0;
 
-  /* ---------------------------------------------------------------- loading */
+	/* ---------------------------------------------------------------- loading */
 
-  const scripts = {};
-  /** Loads a script once: the only way to data that works from the disk too. */
-  function load(file) {
-    scripts[file] ??= new Promise((resolve, reject) => {
-      const script = element("script", { src: file, onload: resolve, onerror: reject });
-      document.head.append(script);
-    });
-    return scripts[file];
-  }
+	const scripts = {};
+	/** Loads a script once: the only way to data that works from the disk too. */
+	function load(file) {
+		scripts[file] ??= new Promise((resolve, reject) => {
+			const script = element("script", { src: file, onload: resolve, onerror: reject });
+			document.head.append(script);
+		});
+		return scripts[file];
+	}
 
-  async function network(name) {
-    await load(DATA.networks[name]);
-    const given = DATA.loaded[name];
-    if (typeof given.weights === "string") given.weights = Engine.floats(given.weights);
-    return Engine.build(given);
-  }
+	async function network(name) {
+		await load(DATA.networks[name]);
+		const given = DATA.loaded[name];
+		if (typeof given.weights === "string") given.weights = Engine.floats(given.weights);
+		return Engine.build(given);
+	}
 
-  const say = (text) => ($("said").textContent = text);
+	const say = (text) => ($("said").textContent = text);
 
-  /* ---------------------------------------------------------------- the page */
+	/* ---------------------------------------------------------------- the page */
 
-  const pad = Draw.pad($("pad"), () => {
-    state.digit = null;
-    changed();
-  });
+	const pad = Draw.pad($("pad"), () => {
+		state.digit = null;
+		changed();
+	});
 
-  /** The kernels or the image changed: computes and shows all anew. */
-  function changed() {
-    const began = performance.now();
-    passed = Engine.run(net, pad.values());
-    const took = performance.now() - began;
-    Maps.draw(passed);
-    answer();
-    look();
-    const drawn = performance.now() - began;
-    document.body.dataset.ms = `${took.toFixed(1)} ${drawn.toFixed(1)}`;
-    const label = state.digit === null ? null : DATA.digits.labels[state.digit];
-    $("what").textContent =
+	/** The kernels or the image changed: computes and shows all anew. */
+	function changed() {
+		const began = performance.now();
+		passed = Engine.run(net, pad.values());
+		const took = performance.now() - began;
+		Maps.draw(passed);
+		answer();
+		look();
+		const drawn = performance.now() - began;
+		document.body.dataset.ms = `${took.toFixed(1)} ${drawn.toFixed(1)}`;
+		const label = state.digit === null ? null : DATA.digits.labels[state.digit];
+		$("what").textContent =
       label === null ? "Your own drawing or picture" : `Test digit ${state.digit}: a ${label}`; // prettier-ignore
-    address();
-  }
+		address();
+	}
 
-  function answer() {
-    const { shape, values } = passed.at(-1);
-    const list = $("answers");
-    if (shape[0] * shape[1] !== 1) return list.replaceChildren();
-    const last = net.layers.at(-1).activation;
-    const shares = ["softmax", "sigmoid"].includes(last)
-      ? values
-      : Engine.softmax(values);
-    const best = shares.indexOf(Math.max(...shares));
-    if (list.children.length !== values.length)
-      list.replaceChildren(
-        ...net.classes.map(
-          (name, i) =>
+	function answer() {
+		const { shape, values } = passed.at(-1);
+		const list = $("answers");
+		if (shape[0] * shape[1] !== 1) return list.replaceChildren();
+		const last = net.layers.at(-1).activation;
+		const shares = ["softmax", "sigmoid"].includes(last)
+			? values
+			: Engine.softmax(values);
+		const best = shares.indexOf(Math.max(...shares));
+		if (list.children.length !== values.length)
+			list.replaceChildren(
+				...net.classes.map(
+					(name, i) =>
           element("li", {}, element("button", { onclick: () => choose(net.layers.length - 1, 0, 0, i) }, element("b", {}, name), element("span", { class: "bar" }, element("i")), element("span", { class: "share" }))), // prettier-ignore
-        ),
-      );
-    [...list.children].forEach((item, i) => {
-      const [, bar, share] = item.firstChild.children;
-      item.classList.toggle("best", i === best);
-      bar.firstChild.style.width = `${100 * shares[i]}%`;
-      share.textContent = shares === values ? `${(100 * shares[i]).toFixed(1)} %` : short(values[i]); // prettier-ignore
-    });
-  }
+				),
+			);
+		[...list.children].forEach((item, i) => {
+			const [, bar, share] = item.firstChild.children;
+			item.classList.toggle("best", i === best);
+			bar.firstChild.style.width = `${100 * shares[i]}%`;
+			share.textContent = shares === values ? `${(100 * shares[i]).toFixed(1)} %` : short(values[i]); // prettier-ignore
+		});
+	}
 
-  /** Shows the chosen value: in the microscope, in the maps, and on the image. */
-  function look() {
-    const layer = net.layers[state.layer];
-    const [high, wide, maps] = layer.shape;
-    const within = (v, n) => Math.min(Math.max(0, v || 0), n - 1);
-    state.map = within(state.map, maps);
-    const [y, x] = (state.at = [within(state.at[0], high), within(state.at[1], wide)]);
-    const told = Engine.explain(net, passed, state.layer, y, x, state.map);
-    const { terms } = told;
-    if (terms && term === null) {
-      const parts = terms.map((one) => Math.abs(one.sum));
-      term = parts.indexOf(Math.max(...parts));
-    }
-    if (terms) term = within(term, terms.length);
-    const place = high * wide > 1 ? `map ${state.map}, row ${y}, column ${x}` : `${state.layer === net.layers.length - 1 ? net.classes[state.map] : `number ${state.map}`}`; // prettier-ignore
-    $("at").textContent = `${Maps.title(layer, state.layer)}: ${place}`;
-    Microscope.show($("slide"), told, { ...state, term }, pick, edit, name);
-    // The window lies in the last layer before that has maps.
-    let before = state.layer - 1;
-    while (before >= 0 && ["flatten", "dropout"].includes(net.layers[before].kind))
-      before--;
-    const field = (result) => Engine.field(net, state.layer, y, x, state.map, result);
-    const seen = terms && layer.kind !== "dense" ? terms[term].map : state.map;
-    const window = layer.kind === "dense" ? null : field(before + 1);
-    Maps.select(state, window && { ...window }, seen, before);
-    const box = field(0);
-    const [rows, columns] = net.input;
-    frame($("field"), true, box.left / columns, box.top / rows, (box.right - box.left + 1) / columns, (box.bottom - box.top + 1) / rows); // prettier-ignore
-  }
+	/** Shows the chosen value: in the microscope, in the maps, and on the image. */
+	function look() {
+		const layer = net.layers[state.layer];
+		const [high, wide, maps] = layer.shape;
+		const within = (v, n) => Math.min(Math.max(0, v || 0), n - 1);
+		state.map = within(state.map, maps);
+		const [y, x] = (state.at = [within(state.at[0], high), within(state.at[1], wide)]);
+		const told = Engine.explain(net, passed, state.layer, y, x, state.map);
+		const { terms } = told;
+		if (terms && term === null) {
+			const parts = terms.map((one) => Math.abs(one.sum));
+			term = parts.indexOf(Math.max(...parts));
+		}
+		if (terms) term = within(term, terms.length);
+		const place = high * wide > 1 ? `map ${state.map}, row ${y}, column ${x}` : `${state.layer === net.layers.length - 1 ? net.classes[state.map] : `number ${state.map}`}`; // prettier-ignore
+		$("at").textContent = `${Maps.title(layer, state.layer)}: ${place}`;
+		Microscope.show($("slide"), told, { ...state, term }, pick, edit, name);
+		// The window lies in the last layer before that has maps.
+		let before = state.layer - 1;
+		while (before >= 0 && ["flatten", "dropout"].includes(net.layers[before].kind))
+			before--;
+		const field = (result) => Engine.field(net, state.layer, y, x, state.map, result);
+		const seen = terms && layer.kind !== "dense" ? terms[term].map : state.map;
+		const window = layer.kind === "dense" ? null : field(before + 1);
+		Maps.select(state, window && { ...window }, seen, before);
+		const box = field(0);
+		const [rows, columns] = net.input;
+		frame($("field"), true, box.left / columns, box.top / rows, (box.right - box.left + 1) / columns, (box.bottom - box.top + 1) / rows); // prettier-ignore
+	}
 
-  function choose(layer, y, x, map) {
-    if (layer !== state.layer || map !== state.map) term = null;
-    Object.assign(state, { layer, map, at: [y, x] });
-    document.body.classList.add("open");
-    look();
-    address();
-  }
+	function choose(layer, y, x, map) {
+		if (layer !== state.layer || map !== state.map) term = null;
+		Object.assign(state, { layer, map, at: [y, x] });
+		document.body.classList.add("open");
+		look();
+		address();
+	}
 
-  function pick(chosen) {
-    term = chosen;
-    look();
-  }
+	function pick(chosen) {
+		term = chosen;
+		look();
+	}
 
-  /** What number i of a vector was: a place in the maps before they were flattened. */
-  function name(i) {
-    let before = state.layer - 1;
-    while (before >= 0 && !["flatten", "dense"].includes(net.layers[before].kind))
-      before--;
-    if (before < 0 || net.layers[before].kind === "dense") return `number ${i}`;
-    const [, wide, maps] = net.layers[before].input;
-    const pixel = Math.floor(i / maps);
-    return `map ${i % maps}, row ${Math.floor(pixel / wide)}, col ${pixel % wide}`;
-  }
+	/** What number i of a vector was: a place in the maps before they were flattened. */
+	function name(i) {
+		let before = state.layer - 1;
+		while (before >= 0 && !["flatten", "dense"].includes(net.layers[before].kind))
+			before--;
+		if (before < 0 || net.layers[before].kind === "dense") return `number ${i}`;
+		const [, wide, maps] = net.layers[before].input;
+		const pixel = Math.floor(i / maps);
+		return `map ${i % maps}, row ${Math.floor(pixel / wide)}, col ${pixel % wide}`;
+	}
 
-  const edit = {
-    /** Changes weight `at` of the window for one of the maps that the layer is given. */
-    weight(map, at, value) {
-      const layer = own();
-      layer.kernel[index(layer, map, at)] = value;
-      recount();
-    },
-    /** Puts nine numbers in place of a kernel; null brings the learned ones back. */
-    kernel(map, numbers) {
-      const layer = own();
-      const learned = base.layers[state.layer].kernel;
-      for (let at = 0; at < 9; at++) {
-        const i = index(layer, map, at);
-        layer.kernel[i] = numbers ? numbers[at] : learned[i];
-      }
-      recount();
-    },
-  };
+	const edit = {
+		/** Changes weight `at` of the window for one of the maps that the layer is given. */
+		weight(map, at, value) {
+			const layer = own();
+			layer.kernel[index(layer, map, at)] = value;
+			recount();
+		},
+		/** Puts nine numbers in place of a kernel; null brings the learned ones back. */
+		kernel(map, numbers) {
+			const layer = own();
+			const learned = base.layers[state.layer].kernel;
+			for (let at = 0; at < 9; at++) {
+				const i = index(layer, map, at);
+				layer.kernel[i] = numbers ? numbers[at] : learned[i];
+			}
+			recount();
+		},
+	};
 
-  function index(layer, map, at) {
-    const each = layer.input[2] / layer.groups;
-    return (at * each + (map % each)) * layer.filters + state.map;
-  }
+	function index(layer, map, at) {
+		const each = layer.input[2] / layer.groups;
+		return (at * each + (map % each)) * layer.filters + state.map;
+	}
 
-  /** The chosen layer with a kernel of its own to change. */
-  function own() {
-    const layers = [...net.layers];
-    const layer = layers[state.layer];
-    if (layer.kernel === base.layers[state.layer].kernel)
-      layers[state.layer] = { ...layer, kernel: layer.kernel.slice() };
-    net = { ...net, layers };
-    return layers[state.layer];
-  }
+	/** The chosen layer with a kernel of its own to change. */
+	function own() {
+		const layers = [...net.layers];
+		const layer = layers[state.layer];
+		if (layer.kernel === base.layers[state.layer].kernel)
+			layers[state.layer] = { ...layer, kernel: layer.kernel.slice() };
+		net = { ...net, layers };
+		return layers[state.layer];
+	}
 
-  function recount() {
-    changed();
-    score();
-  }
+	function recount() {
+		changed();
+		score();
+	}
 
-  /** How many of the test digits the network reads, counted while nothing else is due. */
-  function score() {
-    const mine = ++run;
-    const fits = String(net.input) === "28,28,1" && String(net.classes) === "0,1,2,3,4,5,6,7,8,9"; // prettier-ignore
-    $("score").textContent = "";
-    if (!fits) return;
-    let [right, i] = [0, 0];
-    const step = () => {
-      if (mine !== run) return;
-      for (const end = i + 8; i < end; i++) {
-        const { values } = Engine.run(net, digit(i)).at(-1);
-        if (values.indexOf(Math.max(...values)) === DATA.digits.labels[i]) right++;
-      }
-      if (i < 64) setTimeout(step);
-      else $("score").textContent = `It reads ${right} of the 64 test digits.`;
-    };
-    setTimeout(step);
-  }
+	/** How many of the test digits the network reads, counted while nothing else is due. */
+	function score() {
+		const mine = ++run;
+		const fits = String(net.input) === "28,28,1" && String(net.classes) === "0,1,2,3,4,5,6,7,8,9"; // prettier-ignore
+		$("score").textContent = "";
+		if (!fits) return;
+		let [right, i] = [0, 0];
+		const step = () => {
+			if (mine !== run) return;
+			for (const end = i + 8; i < end; i++) {
+				const { values } = Engine.run(net, digit(i)).at(-1);
+				if (values.indexOf(Math.max(...values)) === DATA.digits.labels[i]) right++;
+			}
+			if (i < 64) setTimeout(step);
+			else $("score").textContent = `It reads ${right} of the 64 test digits.`;
+		};
+		setTimeout(step);
+	}
 
-  /* --------------------------------------------------------------- the input */
+	/* --------------------------------------------------------------- the input */
 
-  const pixels = () => (DATA.digits.pixels ??= Engine.bytes(DATA.digits.images));
+	const pixels = () => (DATA.digits.pixels ??= Engine.bytes(DATA.digits.images));
 
-  /** Test digit i as the network takes it: the same pixels, or resized to its image. */
-  function digit(i) {
-    const grey = Float32Array.from(
-      pixels().subarray(784 * i, 784 * (i + 1)),
-      (v) => v / 255,
-    );
-    const [high, wide, maps] = net.input;
-    const fits = high === 28 && wide === 28;
-    const image = fits ? grey : nearest(grey, high, wide);
-    return Float32Array.from({ length: high * wide * maps }, (_, k) => image[Math.floor(k / maps)]); // prettier-ignore
-  }
+	/** Test digit i as the network takes it: the same pixels, or resized to its image. */
+	function digit(i) {
+		const grey = Float32Array.from(
+			pixels().subarray(784 * i, 784 * (i + 1)),
+			(v) => v / 255,
+		);
+		const [high, wide, maps] = net.input;
+		const fits = high === 28 && wide === 28;
+		const image = fits ? grey : nearest(grey, high, wide);
+		return Float32Array.from({ length: high * wide * maps }, (_, k) => image[Math.floor(k / maps)]); // prettier-ignore
+	}
 
-  const nearest = (grey, high, wide) =>
-    Float32Array.from({ length: high * wide }, (_, k) => {
-      const [y, x] = [Math.floor(k / wide), k % wide];
-      return grey[Math.floor((28 * y) / high) * 28 + Math.floor((28 * x) / wide)];
-    });
+	const nearest = (grey, high, wide) =>
+		Float32Array.from({ length: high * wide }, (_, k) => {
+			const [y, x] = [Math.floor(k / wide), k % wide];
+			return grey[Math.floor((28 * y) / high) * 28 + Math.floor((28 * x) / wide)];
+		});
 
-  function show(image) {
-    pad.show(image, net.input);
-    $("pad").setAttribute("aria-label", "Drawing pad. Arrow keys move the pen, space draws a dot, Shift with an arrow draws a line."); // prettier-ignore
-    changed();
-  }
+	function show(image) {
+		pad.show(image, net.input);
+		$("pad").setAttribute("aria-label", "Drawing pad. Arrow keys move the pen, space draws a dot, Shift with an arrow draws a line."); // prettier-ignore
+		changed();
+	}
 
-  function showDigit(i) {
-    state.digit = i;
-    show(digit(i));
-  }
+	function showDigit(i) {
+		state.digit = i;
+		show(digit(i));
+	}
 
-  const blank = () => new Float32Array(net.input.reduce((a, b) => a * b));
+	const blank = () => new Float32Array(net.input.reduce((a, b) => a * b));
 
-  /** The reader's own picture, decoded by the browser, prepared as `predict` does. */
-  async function picture(file) {
-    let bitmap;
-    try {
-      bitmap = await createImageBitmap(file);
-    } catch {
-      return say(`${file.name} is no picture that this browser reads.`);
-    }
-    const { width, height } = bitmap;
-    if (width * height > 1e7)
-      return say(`${file.name} has ${width} × ${height} pixels: crop or shrink it.`);
-    const canvas = element("canvas", { width, height });
-    const context = canvas.getContext("2d");
-    context.drawImage(bitmap, 0, 0);
-    const { data } = context.getImageData(0, 0, width, height);
-    await load("prepare.js");
-    const [high, wide, maps] = net.input;
-    let image;
-    if (high === 28 && wide === 28 && maps === 1) {
-      image = Prepare.digit(Prepare.grey(width, height, data));
-      if (!image)
-        return say(`${file.name} is blank: no ink stands out from the paper.`);
-    } else {
-      const grey = Prepare.grey(width, height, data).values;
-      const layers = Array.from({ length: maps }, (_, c) => {
-        const one = maps === 3 ? grey.map((_, i) => data[4 * i + c] / 255) : grey;
-        return Prepare.resize(Prepare.image(height, width, one), wide, high, "bilinear").values; // prettier-ignore
-      });
-      image = blank().map((_, i) => layers[i % maps][Math.floor(i / maps)]);
-    }
-    state.digit = null;
-    say("");
-    show(Float32Array.from(image));
-  }
+	/** What the reader brings: a network to look into, or a picture to read. */
+	async function opened(file) {
+		await load("own.js");
+		try {
+			if (/\.(keras|h5|zip)$/i.test(file.name)) {
+				const own = await Own.network(file, load);
+				DATA.loaded[own.name] = own;
+				DATA.networks[own.name] = `own:${own.name}`;
+				scripts[`own:${own.name}`] = Promise.resolve();
+				Object.assign(state, { net: own.name, pool: "" });
+				await use();
+			} else {
+				const image = await Own.picture(file, net.input, load);
+				state.digit = null;
+				show(image);
+			}
+			say("");
+		} catch (error) {
+			say(error.message);
+		}
+	}
 
-  async function keras(file) {
-    await load("file.js");
-    try {
-      const bytes = new Uint8Array(await file.slice(0, 33e6).arrayBuffer());
-      const name = `${file.name.replace(/\.keras$/, "")} (yours)`;
-      DATA.loaded[name] = { ...(await KerasFile.read(bytes, file.name)), name };
-      DATA.networks[name] = `own:${name}`;
-      scripts[`own:${name}`] = Promise.resolve();
-      Object.assign(state, { net: name, pool: "" });
-      say("");
-      await use();
-    } catch (error) {
-      say(error.message);
-    }
-  }
+	/* ----------------------------------------------------- networks and pools */
 
-  function opened(file) {
-    return /\.(keras|h5|zip)$/i.test(file.name) ? keras(file) : picture(file);
-  }
+	/** Makes the network that the state names the page's own. */
+	async function use() {
+		const [how, kind] = state.pool.split("/");
+		const source = how === "trained" ? POOLED + kind : state.net;
+		base = await network(source);
+		if (how === "same") base = Engine.withPool(base, kind);
+		const before = net;
+		net = base;
+		$("count").textContent = base.weights.length.toLocaleString("en");
+		choices();
+		if (
+			!before ||
+			String(before.layers.map((l) => [l.kind, l.shape])) !==
+				String(net.layers.map((l) => [l.kind, l.shape]))
+		) {
+			Maps.build($("layers"), net, choose);
+			const shown = net.layers[state.layer];
+			if (!shown || ["flatten", "dropout"].includes(shown.kind)) state.layer = 0;
+		} else Maps.retitle(net);
+		if (state.digit !== null) showDigit(state.digit);
+		else if (before && String(before.input) === String(net.input)) show(pad.values());
+		else show(blank());
+		score();
+	}
 
-  /* ----------------------------------------------------- networks and pools */
-
-  /** Makes the network that the state names the page's own. */
-  async function use() {
-    const [how, kind] = state.pool.split("/");
-    const source = how === "trained" ? POOLED + kind : state.net;
-    base = await network(source);
-    if (how === "same") base = Engine.withPool(base, kind);
-    const before = net;
-    net = base;
-    $("count").textContent = base.weights.length.toLocaleString("en");
-    choices();
-    if (
-      !before ||
-      String(before.layers.map((l) => [l.kind, l.shape])) !==
-        String(net.layers.map((l) => [l.kind, l.shape]))
-    ) {
-      Maps.build($("layers"), net, choose);
-      const shown = net.layers[state.layer];
-      if (!shown || ["flatten", "dropout"].includes(shown.kind)) state.layer = 0;
-    } else Maps.retitle(net);
-    if (state.digit !== null) showDigit(state.digit);
-    else if (before && String(before.input) === String(net.input)) show(pad.values());
-    else show(blank());
-    score();
-  }
-
-  function choices() {
-    const names = Object.keys(DATA.networks).filter(
-      (name) =>
-        !/^mnist_cnn\/(max|average|l2|weighted)$/.test(name) || name === DATA.first,
-    );
-    $("network").replaceChildren(
-      ...names.map((name) => element("option", { value: name, selected: name === state.net }, name)), // prettier-ignore
-    );
-    const option = (value, text) =>
-      element("option", { value, selected: value === state.pool }, text);
-    const group = (label, how, kinds) =>
+	function choices() {
+		const names = Object.keys(DATA.networks).filter(
+			(name) =>
+				!/^mnist_cnn\/(max|average|l2|weighted)$/.test(name) || name === DATA.first,
+		);
+		$("network").replaceChildren(
+			...names.map((name) => element("option", { value: name, selected: name === state.net }, name)), // prettier-ignore
+		);
+		const option = (value, text) =>
+			element("option", { value, selected: value === state.pool }, text);
+		const group = (label, how, kinds) =>
       element("optgroup", { label }, ...kinds.map(([kind, text]) => option(`${how}/${kind}`, text))); // prettier-ignore
-    const kinds = [["max", "max"], ["average", "average"], ["l2", "L2"]]; // prettier-ignore
-    const trained = `${POOLED}mnist` === state.net;
-    $("pool").replaceChildren(
-      option("", "as trained"),
-      group("the same weights", "same", kinds),
-      ...(trained ? [group("weights trained with it", "trained", [...kinds, ["weighted", "weighted"]])] : []), // prettier-ignore
-    );
-    $("pool").disabled = !base.layers.some((layer) => layer.kind === "pool");
-  }
+		const kinds = [["max", "max"], ["average", "average"], ["l2", "L2"]]; // prettier-ignore
+		const trained = `${POOLED}mnist` === state.net;
+		$("pool").replaceChildren(
+			option("", "as trained"),
+			group("the same weights", "same", kinds),
+			...(trained ? [group("weights trained with it", "trained", [...kinds, ["weighted", "weighted"]])] : []), // prettier-ignore
+		);
+		$("pool").disabled = !base.layers.some((layer) => layer.kind === "pool");
+	}
 
-  /* ------------------------------------------------------------ the address */
+	/* ------------------------------------------------------------ the address */
 
-  let written = "";
-  function address() {
-    const { layer, map, at, digit: shown, net: name, pool } = state;
-    const parts = shown === null ? [] : [`digit=${shown}`];
-    parts.push(`layer=${layer}`, `map=${map}`);
-    const [high, wide] = net.layers[layer].shape;
-    if (high * wide > 1) parts.push(`at=${at.join()}`);
-    if (name !== DATA.first) parts.push(`net=${encodeURIComponent(name)}`);
-    if (pool) parts.push(`pool=${pool}`);
-    written = `#${parts.join("&")}`;
-    history.replaceState(null, "", written);
-  }
+	let written = "";
+	function address() {
+		const { layer, map, at, digit: shown, net: name, pool } = state;
+		const parts = shown === null ? [] : [`digit=${shown}`];
+		parts.push(`layer=${layer}`, `map=${map}`);
+		const [high, wide] = net.layers[layer].shape;
+		if (high * wide > 1) parts.push(`at=${at.join()}`);
+		if (name !== DATA.first) parts.push(`net=${encodeURIComponent(name)}`);
+		if (pool) parts.push(`pool=${pool}`);
+		written = `#${parts.join("&")}`;
+		history.replaceState(null, "", written);
+	}
 
-  /** The state that an address asks for; what it does not name, or wrongly, stays. */
-  function asked() {
-    term = null;
-    const given = new URLSearchParams(location.hash.slice(1));
-    const number = (key, most) => {
-      const text = given.get(key);
-      return /^\d{1,4}$/.test(text ?? "") && Number(text) <= most
-        ? Number(text)
-        : state[key];
-    };
-    state.digit = number("digit", 63);
-    state.layer = number("layer", 999);
-    state.map = number("map", 9999);
-    const at = /^(\d{1,3}),(\d{1,3})$/.exec(given.get("at") ?? "");
-    if (at) state.at = [Number(at[1]), Number(at[2])];
-    if (Object.hasOwn(DATA.networks, given.get("net") ?? ""))
-      state.net = given.get("net");
-    const pool = given.get("pool") ?? "";
-    state.pool = /^(same\/(max|average|l2)|trained\/(max|average|l2|weighted))$/.test(pool) ? pool : ""; // prettier-ignore
-    if (state.pool.startsWith("trained") && state.net !== `${POOLED}mnist`)
-      state.pool = "";
-  }
+	/** The state that an address asks for; what it does not name, or wrongly, stays. */
+	function asked() {
+		term = null;
+		const given = new URLSearchParams(location.hash.slice(1));
+		const number = (key, most) => {
+			const text = given.get(key);
+			return /^\d{1,4}$/.test(text ?? "") && Number(text) <= most
+				? Number(text)
+				: state[key];
+		};
+		state.digit = number("digit", 63);
+		state.layer = number("layer", 999);
+		state.map = number("map", 9999);
+		const at = /^(\d{1,3}),(\d{1,3})$/.exec(given.get("at") ?? "");
+		if (at) state.at = [Number(at[1]), Number(at[2])];
+		if (Object.hasOwn(DATA.networks, given.get("net") ?? ""))
+			state.net = given.get("net");
+		const pool = given.get("pool") ?? "";
+		state.pool = /^(same\/(max|average|l2)|trained\/(max|average|l2|weighted))$/.test(pool) ? pool : ""; // prettier-ignore
+		if (state.pool.startsWith("trained") && state.net !== `${POOLED}mnist`)
+			state.pool = "";
+	}
 
-  /* ------------------------------------------------------------- the controls */
+	/* ------------------------------------------------------------- the controls */
 
-  function gallery() {
-    const host = $("digits").querySelector("div");
-    if (!host.children.length)
-      DATA.digits.labels.forEach((label, i) => {
-        const canvas = element("canvas", { width: 28, height: 28 });
-        const values = pixels().subarray(784 * i, 784 * (i + 1));
-        canvas
-          .getContext("2d")
-          .putImageData(Draw.pixels(values, 28, 28, 1, 0, 255), 0, 0);
-        const take = () => {
-          $("digits").close();
-          showDigit(i);
-        };
-        host.append(element("button", { "aria-label": `digit ${i}: a ${label}`, onclick: take }, canvas)); // prettier-ignore
-      });
-    $("digits").showModal();
-  }
+	function controls() {
+		const on = (id, act, event = "click") => $(id).addEventListener(event, act);
+		on("erase", () => {
+			pad.erasing = !pad.erasing;
+			$("erase").setAttribute("aria-pressed", String(pad.erasing));
+		});
+		on("clear", () => {
+			state.digit = null;
+			show(blank());
+		});
+		on("centre", async () => {
+			await load("prepare.js");
+			const fits = String(net.input) === "28,28,1";
+			const centred = fits && Prepare.digit(Prepare.image(28, 28, pad.values()));
+			if (!centred) return;
+			state.digit = null;
+			show(centred);
+		});
+		on("next", () => showDigit(((state.digit ?? -1) + 1) % 64));
+		on("choose", async () => {
+			await load("own.js");
+			Own.gallery($("digits"), DATA.digits.labels, pixels(), showDigit);
+		});
+		const file = $("file");
+		const ask = (accept) => () => {
+			file.accept = accept;
+			file.click();
+		};
+		on("picture", ask("image/*"));
+		on("keras", ask(".keras"));
+		on("file", () => file.files[0] && opened(file.files[0]).then(() => (file.value = "")), "change"); // prettier-ignore
+		on("network", () => Object.assign(state, { net: $("network").value, pool: "" }) && use(), "change"); // prettier-ignore
+		on("pool", () => (state.pool = $("pool").value, use()), "change"); // prettier-ignore
+		on("fold", () => document.body.classList.toggle("open"));
+		addEventListener("dragover", (event) => event.preventDefault());
+		addEventListener("drop", (event) => {
+			event.preventDefault();
+			if (event.dataTransfer.files[0]) opened(event.dataTransfer.files[0]);
+		});
+		addEventListener("resize", () => {
+			Maps.draw(passed);
+			look();
+		});
+		addEventListener("hashchange", () => {
+			if (location.hash === written || !location.hash.includes("=")) return;
+			asked();
+			use();
+		});
+	}
 
-  function controls() {
-    const on = (id, act, event = "click") => $(id).addEventListener(event, act);
-    on("erase", () => {
-      pad.erasing = !pad.erasing;
-      $("erase").setAttribute("aria-pressed", String(pad.erasing));
-    });
-    on("clear", () => {
-      state.digit = null;
-      show(blank());
-    });
-    on("centre", async () => {
-      await load("prepare.js");
-      if (String(net.input) !== "28,28,1") return;
-      const centred = Prepare.digit(Prepare.image(28, 28, pad.values()));
-      if (centred) {
-        state.digit = null;
-        show(centred);
-      }
-    });
-    on("next", () => showDigit(((state.digit ?? -1) + 1) % 64));
-    on("choose", gallery);
-    const file = $("file");
-    const ask = (accept) => () => {
-      file.accept = accept;
-      file.click();
-    };
-    on("picture", ask("image/*"));
-    on("keras", ask(".keras"));
-    on("file", () => file.files[0] && opened(file.files[0]).then(() => (file.value = "")), "change"); // prettier-ignore
-    on("network", () => Object.assign(state, { net: $("network").value, pool: "" }) && use(), "change"); // prettier-ignore
-    on("pool", () => (state.pool = $("pool").value, use()), "change"); // prettier-ignore
-    on("fold", () => document.body.classList.toggle("open"));
-    addEventListener("dragover", (event) => event.preventDefault());
-    addEventListener("drop", (event) => {
-      event.preventDefault();
-      if (event.dataTransfer.files[0]) opened(event.dataTransfer.files[0]);
-    });
-    addEventListener("resize", () => {
-      Maps.draw(passed);
-      look();
-    });
-    addEventListener("hashchange", () => {
-      if (location.hash === written || !location.hash.includes("=")) return;
-      asked();
-      use();
-    });
-  }
+	async function start() {
+		await Promise.all([load("data/digits.js"), load(DATA.networks[DATA.first])]);
+		asked();
+		await use();
+		controls();
+		document.body.dataset.ready = performance.now().toFixed(0);
+	}
 
-  async function start() {
-    await Promise.all([load("data/digits.js"), load(DATA.networks[DATA.first])]);
-    asked();
-    await use();
-    controls();
-    document.body.dataset.ready = performance.now().toFixed(0);
-  }
-
-  start();
+	start();
 })();
