@@ -1,20 +1,23 @@
-"""The data sets, through tensorflow-datasets, as NumPy arrays.
+"""The data sets as NumPy arrays, from published files or from tensorflow-datasets.
 
+The published files of a data set (such as Keras's `mnist.npz`) are read by NumPy alone.
 TensorFlow Datasets keeps a data set in one of two file formats: TFRecord, which
-only TensorFlow reads, and ArrayRecord, which is read without it. Either will do
-here; the order of the images is the same.
+only TensorFlow reads, and ArrayRecord, which is read without it. Any will do here: the
+images and their order are the same.
 """
 
 import contextlib
+import gzip
 import hashlib
 import importlib.util
 import json
 import logging
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +31,11 @@ __all__ = ["DATASETS", "Dataset", "digest", "load"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set of tensorflow-datasets that a recipe may use.
+    """A data set that a recipe may use.
 
     Attributes:
         name: Ours.
-        version: The version of the builder.
+        version: The version of tensorflow-datasets' builder.
         size: What a download takes.
         licence: SPDX, or in words.
         source: The work to cite.
@@ -41,7 +44,9 @@ class Dataset:
         keep: Of the builder's labels, those kept, in the order of `classes`.
         splits: The splits there are.
         published: A folder that may hold `files`.
-        files: The published files, which serve without a network.
+        files: The published files: one .npz of both splits, or images and labels of
+            each split as IDX, packed by gzip.
+        sha256: What `digest` gives for each split.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Dataset:
     splits: tuple[str, ...] = ("train", "test")
     published: str = ""
     files: tuple[str, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tfds_name(self) -> str:
@@ -71,6 +77,12 @@ DATASETS = {
         source="Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of "
         "handwritten digits, 1998",
         classes=tuple("0123456789"),
+        published=".",
+        files=("mnist.npz",),
+        sha256={
+            "train": "fcbef7f0a39631249afe3af3b0a2df41c01592579450834cf6eb8d67655804fd",
+            "test": "29bf46f62b56c145189735d86a64898e1dd066fcd59db368c0a0cbf4660114c2",
+        },
     ),
     "fashion_mnist": Dataset(
         name="fashion_mnist",
@@ -98,6 +110,10 @@ DATASETS = {
             "t10k-images-idx3-ubyte.gz",
             "t10k-labels-idx1-ubyte.gz",
         ),
+        sha256={
+            "train": "8bfde16b7397cae90aef4dc90bde627338bae607b481d377084c799d1a312817",
+            "test": "0eb01c98b3af234f61cafe3dd2febcf34f6df075d874863a5920428590b27216",
+        },
     ),
     "cats_vs_dogs": Dataset(
         name="cats_vs_dogs",
@@ -111,6 +127,10 @@ DATASETS = {
         keep=(3, 5),
         published=".",
         files=("cats_vs_dogs_32.npz",),
+        sha256={
+            "train": "9ff33354764e12f7b208e79570e8b41a9f8fc57a042f27cfd9f9dca85234e458",
+            "test": "055479ccc9cf7615fffb8991903a6fcd197c08fff7e2c72cb938d9b173b922fa",
+        },
     ),
     **{
         f"mnist_corrupted/{corruption}": Dataset(
@@ -142,9 +162,10 @@ def load(
     Args:
         name: A key of `DATASETS`, such as "mnist".
         split: "train" or "test".
-        data_dir: A data directory of tensorflow-datasets, or a folder of such
-            directories (one per file format). Default: the environment variable
-            TFDS_DATA_DIR, else tensorflow-datasets' own default.
+        data_dir: A folder of the published files, a data directory of
+            tensorflow-datasets, or a folder of such directories (one per file format).
+            Default: the environment variable TFDS_DATA_DIR, else
+            `~/tensorflow_datasets`, and then Keras's own folder, `~/.keras/datasets`.
         download: Whether tensorflow-datasets may fetch the data set into
             `data_dir` when it is not there.
 
@@ -154,7 +175,13 @@ def load(
 
     Raises:
         UsageError: no such data set or split.
-        KerasconvError: the data set, or what reads it, is missing.
+        KerasconvError: the data set, or what reads it, is missing; or its files hold
+            something else.
+
+    Example:
+        >>> images, labels = load("mnist", "test", "~/my_data")
+        >>> images.shape
+        (10000, 28, 28, 1)
     """
     if name not in DATASETS:
         plain = [known for known in DATASETS if "/" not in known]
@@ -167,32 +194,37 @@ def load(
         raise UsageError(
             f"`split` must be one of {dataset.splits}. Received: split={split!r}"
         )
+    places = _places(data_dir)
+    for place in places:
+        if folder := _published(dataset, place):
+            return _from_files(dataset, folder, split)
+    found: dict[str, Path] = {}
+    for place in places:
+        found = dict(_prepared(dataset, place)) | found
+    readable = [format for format in _readable_formats() if format in found]
+    if not found and not download:
+        raise KerasconvError(
+            f"the data set {name} {dataset.version} is not in "
+            f"{' or '.join(map(str, places))}; name the folder of your copy with "
+            "TFDS_DATA_DIR or `data_dir` (--data-dir), or let tensorflow-datasets "
+            f"fetch it ({dataset.size}) with `download=True` (--download)"
+        )
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise KerasconvError(
             "tensorflow-datasets is not installed; install it with: "
             'pip install "kerasconv[data]"'
         )
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or _default_dir())
-    root = root.expanduser()
-    found = dict(_prepared(dataset, root))
-    readable = [format for format in _readable_formats() if format in found]
-    if not readable and (folder := _published(dataset, root)):
-        return _arrays(dataset, _from_published(dataset, folder), split)
-    if not readable and download:
-        return _arrays(dataset, _download(dataset, root), split)
-    if not readable and found:
+    if not readable and not download:
         raise KerasconvError(
-            f"{name} lies in {root} as {', '.join(found)}, which needs "
-            f"{_READERS.get(next(iter(found)), 'another reader')}; install that with: "
-            'pip install "kerasconv[tensorflow]"'
+            f"{name} lies in {next(iter(found.values()))} as {', '.join(found)}, which "
+            f"needs {_READERS.get(next(iter(found)), 'another reader')}; install that "
+            'with: pip install "kerasconv[tensorflow]"'
         )
-    if not readable:
-        raise KerasconvError(
-            f"the data set {name} {dataset.version} is not in {root}; name the folder "
-            "of your tensorflow-datasets copy with --data-dir or TFDS_DATA_DIR, or let "
-            f"tensorflow-datasets fetch it ({dataset.size}) with --download"
-        )
-    return _arrays(dataset, _builder(dataset, found[readable[0]]), split)
+    if readable:
+        source = _builder(dataset, found[readable[0]])
+    else:
+        source = _download(dataset, places[0])
+    return _kept(dataset, *_read(source, split))
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:
@@ -202,8 +234,13 @@ def digest(images: np.ndarray, labels: np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def _default_dir() -> Path:
-    return Path.home() / "tensorflow_datasets"
+def _places(data_dir: str | os.PathLike | None) -> list[Path]:
+    """Where to look, in order."""
+    if data_dir:
+        return [Path(data_dir).expanduser()]
+    first = os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
+    keras_home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return [Path(first).expanduser(), Path(keras_home).expanduser() / "datasets"]
 
 
 def _prepared(dataset: Dataset, root: Path) -> Iterator[tuple[str, Path]]:
@@ -241,63 +278,102 @@ def _published(dataset: Dataset, root: Path) -> Path | None:
     return None
 
 
-def _from_published(dataset: Dataset, folder: Path) -> Any:
-    """What the published files hold: arrays, or a builder that has prepared them."""
-    if dataset.files[0].endswith(".npz"):
-        return folder / dataset.files[0]
-    # Prepared once, beside what Keras itself downloads; the builder compares the
-    # files with its own checksums.
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    root = home / "datasets" / "tensorflow_datasets"
-    for format, found in _prepared(dataset, root):
-        if format in _readable_formats():
-            return _builder(dataset, found)
-    import tensorflow_datasets as tfds
+# What NumPy, zip and gzip raise where a file is not what it should be.
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
-    builder = _builder(dataset, root, file_format=_readable_formats()[0])
-    with tempfile.TemporaryDirectory() as scratch:
-        config = tfds.download.DownloadConfig(manual_dir=folder)
-        _prepare(dataset, builder, root, download_dir=scratch, download_config=config)
-    return builder
+
+def _from_files(
+    dataset: Dataset, folder: Path, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the published files hold of a split, in the order of tensorflow-datasets."""
+    reason = ""
+    try:
+        if dataset.files[0].endswith(".npz"):
+            with np.load(folder / dataset.files[0], allow_pickle=False) as arrays:
+                images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        else:
+            at = 2 * dataset.splits.index(split)
+            images, labels = (
+                _idx(folder / name) for name in dataset.files[at : at + 2]
+            )
+        if images.ndim == 3:
+            images = images[..., None]
+        order = _mixed(images) if dataset.keep else _shuffled(len(images), split)
+        images, labels = images[order], labels[order].astype(np.int64)
+        whole = digest(images, labels) == dataset.sha256[split]
+    except _DAMAGE as error:
+        whole, reason = False, f" ({one_line(error)})"
+    if not whole:
+        raise KerasconvError(
+            f"{', '.join(dataset.files)} in {folder} are damaged or another data set "
+            f"than {dataset.name}{reason}; fetch them again"
+        )
+    return images, labels
+
+
+def _idx(path: Path) -> np.ndarray:
+    """The array in a file of MNIST's own format, packed by gzip."""
+    content = gzip.decompress(path.read_bytes())
+    axes = content[3]
+    shape = np.frombuffer(content, ">i4", axes, 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _shuffled(count: int, split: str) -> np.ndarray:
+    """The order in which tensorflow-datasets keeps so many examples of a split.
+
+    It sorts them by the MD5 of the split's name and the example's number.
+    """
+    keys = [hashlib.md5(f"{split}{i}".encode()).digest() for i in range(count)]
+    return np.array(sorted(range(count), key=keys.__getitem__))
+
+
+def _mixed(images: np.ndarray) -> np.ndarray:
+    """The order of the images' digests.
+
+    A part of a data set comes in whatever order its keeper chose; by the digests of
+    the images it is the same, and well mixed, wherever it comes from.
+    """
+    return np.argsort([hashlib.sha256(image.tobytes()).digest() for image in images])
 
 
 def _download(dataset: Dataset, root: Path) -> Any:
-    builder = _builder(dataset, root, file_format=_readable_formats()[0])
-    _prepare(dataset, builder, root)
-    return builder
-
-
-def _prepare(dataset: Dataset, builder: Any, root: Path, **options: Any) -> None:
+    formats = _readable_formats()
+    if not formats:
+        raise KerasconvError(
+            f"tensorflow-datasets fetches {dataset.name} with tensorflow or "
+            "array_record, and neither is installed; install one with: pip install "
+            "array_record"
+        )
+    builder = _builder(dataset, root, file_format=formats[0])
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
     try:
         # It prints that it is done; standard output is for results.
         with contextlib.redirect_stdout(sys.stderr):
-            builder.download_and_prepare(**options)
+            builder.download_and_prepare()
     except Exception as error:
         raise KerasconvError(
             f"{dataset.name} could not be fetched into {root} ({one_line(error)}); "
-            "check the network, or name the folder of a copy with --data-dir"
+            "check the network, or name the folder of a copy with `data_dir` "
+            "(--data-dir)"
         ) from error
+    return builder
 
 
-def _arrays(dataset: Dataset, source: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """The images and labels kept of a builder, or of an archive of arrays."""
-    if isinstance(source, Path):
-        with np.load(source) as arrays:
-            images = arrays[f"x_{split}"]
-            labels = arrays[f"y_{split}"].astype(np.int64)
-    else:
-        images, labels = _read(source, split)
-        if dataset.keep:
-            kept = np.isin(labels, dataset.keep)
-            images, labels = images[kept], np.searchsorted(dataset.keep, labels[kept])
+def _kept(
+    dataset: Dataset, images: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels that are kept of a builder's."""
     if not dataset.keep:
         return images, labels
-    # A part of a data set comes in whatever order its keeper chose; by the digests of
-    # the images it is the same, and well mixed, wherever it comes from.
-    order = np.argsort([hashlib.sha256(image.tobytes()).digest() for image in images])
+    kept = np.isin(labels, dataset.keep)
+    images, labels = images[kept], np.searchsorted(dataset.keep, labels[kept])
+    order = _mixed(images)
     return images[order], labels[order]
 
 

@@ -1,7 +1,8 @@
 """Builds the site: the tutorials, executed, the API, the zoo and the benchmarks.
 
 `python -m kerasconv.docs [OUT]` builds it from a clone, without a network, into `OUT`
-(default: `.site` in the clone). `KERASCONV_FAST=1` shrinks the data of the tutorials.
+(default: `.site` in the clone). It needs the data sets that the tutorials measure on.
+`--preview` builds it without them: on a little data, and with no conclusions drawn.
 """
 
 import os
@@ -10,11 +11,18 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from kerasconv import backends
+from kerasconv import backends, tutorials
 from kerasconv.errors import KerasconvError, UsageError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+SHARED_DATA = CHECKOUT.parent / "shared" / "data"
+"""Data beside the clone, for the tests and the site where TFDS_DATA_DIR is not set."""
+
+DATASETS = ("mnist", "cats_vs_dogs")
+"""What the tutorials measure on."""
 
 NEEDS = (
     "sphinx",
@@ -27,21 +35,31 @@ NEEDS = (
 )
 
 
-def build(out: str | os.PathLike = CHECKOUT / ".site") -> Path:
+_PREVIEW = """```{warning}
+This is a preview: the page was run on a little data, to see that it runs. Its figures
+measure nothing, and its conclusions are left out.
+```"""
+
+
+def build(
+    out: str | os.PathLike = CHECKOUT / ".site", *, preview: bool = False
+) -> Path:
     """Build the site.
 
     Warnings are errors.
 
     Args:
         out: the folder to write; what an earlier build left there is removed.
+        preview: run the tutorials on a little data, and leave out what they conclude.
+            So does `KERASCONV_FAST=1` in the environment.
 
     Returns:
         The home page.
 
     Raises:
         UsageError: `out` holds something that is no site.
-        KerasconvError: there is no clone to build from, Sphinx is missing, the
-            backend does not train, or a page cannot be built.
+        KerasconvError: there is no clone to build from, Sphinx or a data set is
+            missing, the backend does not train, or a page cannot be built.
 
     Example:
         >>> build("site").name
@@ -67,6 +85,10 @@ def build(out: str | os.PathLike = CHECKOUT / ".site") -> Path:
     empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
     if not empty and not (out / ".buildinfo").is_file():
         raise UsageError(f"{str(out)!r} is there already and holds no site")
+    if preview:
+        os.environ["KERASCONV_FAST"] = "1"
+    elif not tutorials.is_fast():
+        _find_data()
 
     from sphinx.cmd.build import build_main
 
@@ -83,6 +105,42 @@ def build(out: str | os.PathLike = CHECKOUT / ".site") -> Path:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(built, out)
     return out / "index.html"
+
+
+def read_page(text: str) -> Any:
+    """A tutorial's script as the notebook that the site shows.
+
+    A preview has no conclusions: they are in cells with that tag.
+    """
+    import jupytext
+    import nbformat
+
+    page = jupytext.reads(text, fmt="py:percent")
+    if tutorials.is_fast():
+        page.cells = [
+            cell
+            for cell in page.cells
+            if "conclusion" not in cell.metadata.get("tags", ())
+        ]
+        page.cells.insert(1, nbformat.v4.new_markdown_cell(_PREVIEW, id="preview"))
+    return page
+
+
+def _find_data() -> None:
+    """Have every data set at hand before pages are built for minutes."""
+    from kerasconv import data
+
+    if SHARED_DATA.is_dir():
+        os.environ.setdefault("TFDS_DATA_DIR", str(SHARED_DATA))
+    for name in DATASETS:
+        try:
+            data.load(name, "test")
+        except KerasconvError as error:
+            raise KerasconvError(
+                f"the tutorials measure on {' and '.join(DATASETS)}: {error}; or build "
+                "a preview, which draws no conclusions: python -m kerasconv.docs "
+                "--preview"
+            ) from error
 
 
 def _prepare_kernels(work: Path, backend: str) -> None:
@@ -106,11 +164,12 @@ def _prepare_kernels(work: Path, backend: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """The command: one line on an error, and its exit status."""
-    if len(arguments) > 1 or any(text.startswith("-") for text in arguments):
-        print("usage: python -m kerasconv.docs [OUT]", file=sys.stderr)
+    places = [text for text in arguments if text != "--preview"]
+    if len(places) > 1 or any(text.startswith("-") for text in places):
+        print("usage: python -m kerasconv.docs [--preview] [OUT]", file=sys.stderr)
         return 2
     try:
-        print(build(*arguments))
+        print(build(*places, preview=places != arguments))
     except (KerasconvError, OSError) as error:
         print(f"kerasconv.docs: error: {error}", file=sys.stderr)
         return getattr(error, "exit_status", 1)

@@ -27,9 +27,9 @@ import pytest
 import scheduling
 
 from kerasconv import backends
+from kerasconv.docs import SHARED_DATA
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
 MEMORY = 3e9
 """Bytes that a worker should not take more than: the summary names those that do."""

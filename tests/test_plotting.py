@@ -450,6 +450,17 @@ def test_scores_stand_from_top_to_bottom_with_their_numbers():
     assert [bar.get_width() for bar in ax.patches] == [91.23, 5832.1, 0.125]
 
 
+def test_a_logarithmic_axis_has_points_between_whole_powers_of_ten_and_no_bars():
+    figure = plot_scores({"a": 0.15, "b": 3.6}, xlabel="ms", log=True)
+    (ax,) = figure.axes
+    assert not ax.patches, "a bar's length would mean nothing"
+    (points,) = ax.lines
+    assert [*points.get_xdata()] == [0.15, 3.6]
+    lines = [x for x in ax.get_xticks() if np.prod(np.subtract(ax.get_xlim(), x)) <= 0]
+    np.testing.assert_allclose(np.divide(lines[1:], lines[:-1]), 10)
+    np.testing.assert_allclose(ax.get_xlim(), (lines[0], lines[-1]))
+
+
 def test_an_interval_is_drawn_from_end_to_end_before_the_number():
     figure = plot_scores(
         {"a": 60.0, "b": 70.0}, xlabel="%", intervals={"b": (68.0, 72.0)}

@@ -73,10 +73,60 @@ def test_a_folder_that_holds_something_else_is_left_alone(monkeypatch, tmp_path)
     assert kept.read_text() == "years of work"
 
 
+@pytest.fixture
+def ready(monkeypatch):
+    """Everything that a build needs, but for the data sets."""
+    monkeypatch.setattr(docs, "find_spec", lambda name: object())
+    monkeypatch.setattr(backends, "activate", lambda: "jax")
+    monkeypatch.setenv("KERASCONV_FAST", "")
+
+
+def test_without_the_data_sets_it_refuses_in_one_line_that_says_how_to_get_them(
+    ready, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert docs.main([str(tmp_path / "site")]) == 1
+    told = capsys.readouterr().err
+    assert re.search(r"mnist 3\.0\.1 is not in .*TFDS_DATA_DIR.*--preview\n$", told)
+    assert told.count("\n") == 1
+    assert not (tmp_path / "site").exists()
+
+
+def test_the_data_are_found_where_the_tests_find_them(ready, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(docs, "SHARED_DATA", tmp_path)
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+
+    def load(name, split):
+        asked.append((name, os.environ["TFDS_DATA_DIR"]))
+
+    monkeypatch.setattr("kerasconv.data.load", load)
+    docs._find_data()
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    assert asked == [(name, str(tmp_path)) for name in docs.DATASETS]
+    source = "".join(path.read_text("utf-8") for path in TUTORIALS)
+    assert set(re.findall(r'data\.load\("(\w+)"', source)) == set(docs.DATASETS)
+
+
+@pytest.mark.parametrize("fast", ["", "1"])
+def test_a_preview_says_so_and_concludes_nothing(monkeypatch, fast):
+    monkeypatch.setenv("KERASCONV_FAST", fast)
+    for path in TUTORIALS:
+        text = path.read_text("utf-8")
+        page = docs.read_page(text)
+        shown = "\n".join(cell.source for cell in page.cells)
+        assert ("This is a preview" in shown) == bool(fast)
+        for said in re.findall(r'\["conclusion"\]\n# (.*)', text):
+            assert (said in shown) != bool(fast)
+
+
 @pytest.mark.parametrize("arguments", [["a", "b"], ["--help"]])
 def test_the_command_takes_one_folder_at_most(arguments, capsys):
     assert docs.main(arguments) == 2
-    assert "usage: python -m kerasconv.docs [OUT]" in capsys.readouterr().err
+    assert (
+        "usage: python -m kerasconv.docs [--preview] [OUT]" in capsys.readouterr().err
+    )
 
 
 # --------------------------------------------------------------------- the pages
@@ -89,7 +139,7 @@ def files_of_the_pages():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built in the tutorials' fast mode; a warning would be an error."""
+    """The site, built as a preview; a warning would be an error."""
     for module in docs.NEEDS:
         if docs.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
@@ -100,9 +150,9 @@ def site(tmp_path_factory):
         pytest.skip("no backend is installed that trains")
     before = files_of_the_pages()
     done = subprocess.run(
-        [sys.executable, "-m", "kerasconv.docs", str(out)],
+        [sys.executable, "-m", "kerasconv.docs", "--preview", str(out)],
         cwd=CHECKOUT,
-        env={**os.environ, "KERAS_BACKEND": backend, "KERASCONV_FAST": "1"},
+        env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
     )

@@ -236,6 +236,61 @@ def test_the_layer_written_there_is_the_one_that_contributing_shows():
     assert of(TEXTS["08"]).strip() == of(contributing).strip()
 
 
+def figures(text):
+    """The calls of `show` in a cell."""
+    return [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("show")
+    ]
+
+
+def assertions(text):
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert)]
+
+
+def constants(nodes, kind):
+    return [
+        node.value
+        for parent in nodes
+        for node in ast.walk(parent)
+        if isinstance(node, ast.Constant) and isinstance(node.value, kind)
+    ]
+
+
+@once
+@pytest.mark.parametrize("number", SCRIPTS)
+def test_an_assertion_stands_behind_the_words_of_every_figure(number):
+    """Beside the figure; and a number that was not measured there stands in one."""
+    texts = [text for kind, text in cells(number) if "[markdown]" not in kind]
+    for before, text in zip(["", *texts], texts, strict=False):
+        for figure in figures(text):
+            assert assertions(text), ast.unparse(figure)[:200]
+            asserted = constants(assertions(before) + assertions(text), (int, float))
+            # An f-string's own parts are measured; what stands between them is written.
+            words = " ".join(constants([k.value for k in figure.keywords], str))
+            written = re.findall(r"(?<![\w.])(?<!\w-)\d+(?:,\d{3})*(?:\.\d+)?", words)
+            for figure_said in written:
+                value = float(figure_said.replace(",", ""))
+                assert value in map(abs, asserted), (figure_said, words)
+
+
+@once
+@pytest.mark.parametrize("number", SCRIPTS)
+def test_an_assertion_stands_before_every_conclusion(number):
+    kinds = cells(number)
+    for i, (kind, _) in enumerate(kinds):
+        if "conclusion" in kind:
+            assert "[markdown]" in kind
+            assert assertions(kinds[i - 1][1]), kinds[i][1]
+
+
+@once
+def test_pages_that_measure_have_conclusions():
+    for number in ("05", "09"):
+        assert any("conclusion" in kind for kind, _ in cells(number)), number
+
+
 # The list and the notebooks ---------------------------------------------------------
 
 

@@ -88,6 +88,9 @@ plotting.show(
     "its right element.",
 )
 
+assert (len(y), len(padded) - len(x)) == (8, 1)
+assert (x.tolist(), y[2:].tolist()) == ([0, 0, 2, 5, 5, 3, 3, 4], [2, 3, 0, -2, 0, 1])
+
 # %% [markdown]
 # Move the window, change a number, try another kernel:
 # [this signal, to play
@@ -106,6 +109,10 @@ plotting.show(
     caption="Red where the signal rises, blue where it falls, no bar where it does not "
     "change: the result is the rate of change.",
 )
+
+assert x.tolist() == [0, 0, 2, 5, 5, 3, 3, 4]
+assert (y[y > 0].tolist(), y[y < 0].tolist()) == ([2, 3, 1], [-2])
+assert np.array_equal(np.sign(y[1:]), np.sign(np.diff(x)))
 
 # %% [markdown]
 # The kernel `[-1, 1]` computes a **derivative**, in steps instead of limits:
@@ -204,6 +211,8 @@ plotting.show(
 
 every_second = apply(derivative(padding="causal", strides=2), x)
 assert every_second.tolist() == [0, 2, 0, 0]
+assert [*range(0, len(x), 2)] == [0, 2, 4, 6]
+assert (int(y.argmax()), y.max()) == (3, 3)
 assert np.array_equal(every_second, y[::2])
 
 # %% [markdown]

@@ -106,6 +106,9 @@ plotting.show(
     "touched. The hatched zeros let the centre touch every pixel.",
 )
 
+assert (image.shape, prewitt.shape) == ((6, 7), (3, 3))
+assert correlate(image, prewitt)[1, 3] == 15
+
 # %% [markdown]
 # A layer does all windows at once:
 
@@ -204,15 +207,17 @@ mirror = apply(PrewittConv(axis=1, border_mode="symmetric"), image)
 
 plotting.show(
     plotting.plot_images({"zeros outside": zeros, "mirrored outside": mirror}),
-    alt="Left: with zeros outside, the first column holds 4 to 6 and the last -4 to "
-    "-21. Right: with the symmetric border, both columns are 0; the edge between is "
+    alt="Left: with zeros outside, the first column holds 4 to 6, the last -21 to -4. "
+    "Right: with the symmetric border, both columns are 0; the edge between is "
     "the same.",
     caption="Zeros outside draw edges along the border. The symmetric border repeats "
     "what is there in mirror order and draws none.",
 )
 
 assert np.array_equal(zeros[1:-1, 1:-1], mirror[1:-1, 1:-1])
-assert zeros[1, 0] == 6
+assert (zeros[:, 0].min(), zeros[:, 0].max()) == (4, 6)
+assert (zeros[:, -1].min(), zeros[:, -1].max()) == (-21, -4)
+assert (mirror[:, [0, -1]] == 0).all()
 assert zeros[1, -1] == -21
 assert not mirror[:, 0].any()
 assert not mirror[:, -1].any()
@@ -312,6 +317,12 @@ plotting.show(
     "darker; where it changes by 1/8 a pixel or more, the colour is full.",
 )
 
+eighths = np.tile(np.arange(5.0), (5, 1)) * (1 / 8)  # brighter by 1/8 a pixel
+assert np.allclose(
+    apply(SobelConv(axis=1), 8 * eighths) / 8, apply(SobelConv(axis=1), eighths)
+)
+assert strength.min() >= 0 > min(x_edges.min(), y_edges.min())
+
 # %% [markdown]
 # And the border? Take a small piece, as if it were the whole picture:
 
@@ -343,6 +354,9 @@ print(f"mirrored {with_mirror[border].mean():.2f}")
 
 assert np.allclose(with_zeros[~border], with_mirror[~border], atol=1e-5)
 assert with_zeros[border].mean() > 5 * with_mirror[border].mean()
+assert border[np.unravel_index(with_zeros.argmax(), border.shape)]
+sides = (with_zeros[0], with_zeros[-1], with_zeros[:, 0], with_zeros[:, -1])
+assert min(side.mean() for side in sides) > 3 * with_zeros[~border].mean()
 
 # %% [markdown]
 # A handwritten digit of MNIST lies on black. There zeros outside continue the image,

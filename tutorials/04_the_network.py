@@ -33,8 +33,9 @@ print("Keras computes this page with", backends.activate())
 import keras
 import numpy as np
 
-from kerasconv.digits import load_digits
-from kerasconv.models import mnist_cnn
+from kerasconv import kernels
+from kerasconv.digits import hard_digits, load_digits
+from kerasconv.models import cards, mnist_cnn
 from kerasconv.plotting import plot_feature_maps, plot_kernels, show
 from kerasconv.predict import Predictor, feature_maps
 
@@ -83,8 +84,22 @@ print(f"trained weights: {np.sum(after == labels)} of {len(labels)} digits right
 assert np.sum(after == labels) >= 58
 
 # %% [markdown]
-# (Four of the 64 are there because they are hard: most networks read them wrong.)
-#
+# Four of the 64 are there because they are hard. The card of every network of the
+# package says how many it reads:
+
+# %%
+on_cards = {
+    name: card.facts["bundled_digits"]["correct"]
+    for name, card in cards().items()
+    if "bundled_digits" in card.facts
+}
+for name, right in sorted(on_cards.items(), key=lambda pair: -pair[1]):
+    print(f"{name:22} {right} of {len(labels)}")
+
+assert hard_digits().sum() == 4
+assert max(on_cards.values()) < len(labels)  # not one reads them all
+
+# %% [markdown]
 # ## Why 26 by 26?
 #
 # The input is 28 by 28. A 3 by 3 window that must lie wholly inside it has only 26
@@ -244,6 +259,9 @@ computed = set(maps_of_seven) - {"flatten", "dropout"}
 activations = sum(maps_of_seven[name].size for name in computed)
 print(f"{activations:,} activations for one image, {total:,} parameters for all")
 
+by_layer = [26 * 26 * 32, 13 * 13 * 32, 11 * 11 * 64, 5 * 5 * 64, 10]
+assert activations == sum(by_layer) == 36_394
+
 # %% [markdown]
 # ## What the network sees of a 7
 #
@@ -260,23 +278,46 @@ show(
     alt="A handwritten 7; below it 32 maps of 26 by 26 in which different strokes and "
     "edges of the 7 light up, the same at 13 by 13, then 64 maps of 11 by 11 with "
     "sparse blobs, the same at 5 by 5, and ten bars of which the eighth, for class 7, "
-    "is near one.",
+    f"is at {maps_of_seven['dense'][7]:.2f}.",
     caption="A real digit on its way through the network (measured when this page is "
     "built). The first maps still look like a 7; the later ones say where some "
     "combination of strokes was found.",
 )
 
+assert [maps_of_seven[name].shape for name in drawn] == [
+    (26, 26, 32),
+    (13, 13, 32),
+    (11, 11, 64),
+    (5, 5, 64),
+    (10,),
+]
 assert maps_of_seven["dense"].argmax() == 7
+empty = {name: float(np.mean(maps_of_seven[name] == 0)) for name in drawn[:4]}
+assert empty["conv2d_1"] > 0.5  # its blobs are sparse
 
 # %% [markdown]
-# The first maps look like the edge pictures of the earlier tutorials, and many of the
-# kernels that make them look like relatives of Prewitt and Sobel: red beside blue, a
-# difference across some direction. Nobody put them there.
-# ([Put one there
+# The first maps look like the edge pictures of the earlier tutorials. Are the kernels
+# that make them relatives of Sobel's two, red beside blue, a difference across some
+# direction? Nobody put such kernels there. We can ask how much of each is a mixture of
+# the two: the square of its length that they account for. Of a kernel of nine numbers
+# drawn at random they account for two ninths on average.
+# ([Put one of Sobel's there
 # yourself](../kerasconv/play/page/index.html#digit=42&layer=0&map=2&at=12,12).)
 
 # %%
 first = trained.get_layer("conv2d").get_weights()[0]  # (3, 3, 1, 32)
+sobels = np.stack([kernels.sobel(axis=axis).ravel() for axis in (0, 1)])
+sobels = sobels / np.linalg.norm(sobels, axis=1, keepdims=True)  # they are orthogonal
+flat = first.reshape(9, 32)
+of_sobel = np.square(sobels @ flat).sum(axis=0) / np.square(flat).sum(axis=0)
+related = int(np.sum(of_sobel > 0.5))
+print(f"Sobel accounts for {of_sobel.mean():.0%} of a kernel on average,")
+print(f"and for more than half of {related} of the 32")
+
+assert np.isclose(sobels[0] @ sobels[1], 0)
+assert of_sobel.mean() > 2 / 9
+
+# %%
 figure = plot_kernels(
     {f"map {i}": first[:, :, 0, i] for i in range(32)},
     columns=8,
@@ -284,10 +325,10 @@ figure = plot_kernels(
 show(
     figure,
     alt="The 32 kernels of the first convolution, 3 by 3 each, red for positive and "
-    "blue for negative weights. Many are red on one side and blue on the other, in "
-    "different directions.",
+    f"blue for negative weights. {np.sum(flat.min(axis=0) < 0)} have both colours.",
     caption="All 32 kernels of the first layer, as training left them (drawn from the "
-    "package's weights when this page is built).",
+    f"package's weights when this page is built). {related} of them are mostly a "
+    "mixture of Sobel's two.",
 )
 
 assert first.shape == (3, 3, 1, 32)
@@ -323,8 +364,8 @@ assert np.isclose(by_hand, by_network, rtol=1e-2)  # OpenVINO may round to bfloa
 # %% [markdown]
 # [Look at this very
 # sum](../kerasconv/play/page/index.html#digit=42&layer=2&map=2&at=4,6).
-# Which of the 32 maps did this filter listen to? Nearly all of them, each to a
-# different degree (a map that is 0 under the whole window adds nothing):
+# Which of the 32 maps did this filter listen to? To nearly all, each to a different
+# degree (a map that is 0 under the whole window adds nothing):
 
 # %%
 shares = np.sum(window * weights[..., f], axis=(0, 1))
@@ -333,6 +374,7 @@ print(f"{np.count_nonzero(shares)} of 32 maps contribute")
 print("largest contributions:", {int(c): round(float(shares[c]), 2) for c in loudest})
 print(f"their sum is {shares.sum():.4f}, plus the bias {biases[f]:.4f}")
 
+assert 24 < np.count_nonzero(shares) <= 32
 assert np.isclose(max(0.0, shares.sum() + biases[f]), by_hand, rtol=1e-4)
 
 # %% [markdown]

@@ -35,7 +35,7 @@ import numpy as np
 
 from kerasconv.digits import load_digits
 from kerasconv.layers import SobelConv
-from kerasconv.models import mnist_cnn
+from kerasconv.models import dense_classifier, mnist_cnn
 from kerasconv.pictures import example_photo, read_photo
 from kerasconv.plotting import (
     plot_digits,
@@ -150,7 +150,9 @@ filled = np.abs(of_first_filter) > 0
 values = np.unique(of_first_filter[filled])
 print(f"{filled.mean():.0%} of the matrix is not zero; {len(values)} different values")
 
+assert matrix.shape == (36, 32)
 assert filled.sum() == 9 * 16
+assert (filled.sum(axis=0) == 9).all()  # in each of the 16 columns
 assert len(values) == 9
 assert np.array_equal(values, np.unique(kernel[..., 0]))
 
@@ -202,11 +204,14 @@ figure = plot_feature_maps(
 )
 show(
     figure,
-    alt="A handwritten 4 and the same 4 further up and to the left; below each, the "
+    alt="A handwritten four and the same further up and to the left; below each, the "
     "same feature map of it, shifted in the same way.",
     caption="The image moves, and the map moves with it, unchanged (measured when this "
     "page is built).",
 )
+
+map_moved = shifted(maps[..., strongest], -3, -2)[inside, inside]
+assert np.allclose(map_moved, maps_of_shifted[inside, inside, strongest], atol=1e-5)
 
 # %% [markdown]
 # Equivariant is not invariant: the map did change, it moved. And a pool breaks the rule
@@ -227,37 +232,55 @@ assert max(by_shift[2], by_shift[4]) < 1e-5
 assert min(by_shift[1], by_shift[3]) > 0.01
 
 # %% [markdown]
-# So how robust is the whole network, with its two pools and a Dense layer that has
-# weights for each place? Shift all 64 digits and count.
+# So how robust is a whole network, with its two pools and a Dense layer that has
+# weights for each place? Shift all 64 digits and count. The default weights of the
+# package will not do for this question: they were trained on digits that were shifted
+# on purpose, and have learned to bear it. We take the weights `course`, trained on
+# MNIST as it is, and beside them a dense network of the same size, trained on the same
+# images.
 
 # %%
-predictor = Predictor(network)
-shifts = range(0, 7, 3 if fast else 1)
-still_right = []
+readers = {
+    "convolutions": Predictor(mnist_cnn(weights="course")),
+    "dense": Predictor(dense_classifier()),
+}
+shifts = range(0, 5, 2 if fast else 1)
+still_right = {name: [] for name in readers}
 for pixels in shifts:
     directions = [(pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels)]
     moved = np.concatenate(
         [np.roll(images, direction, axis=(1, 2)) for direction in directions]
     )
-    answers = predictor(moved).argmax(axis=1)
-    still_right.append(float(np.mean(answers == np.tile(labels, 4))))
-    print(f"shift by {pixels} pixels: {still_right[-1]:.0%} right")
+    for name, predictor in readers.items():
+        answers = predictor(moved).argmax(axis=1)
+        still_right[name].append(float(np.mean(answers == np.tile(labels, 4))))
+    shares = ", ".join(
+        f"{name} {shares[-1]:.0%}" for name, shares in still_right.items()
+    )
+    print(f"right at a shift by {pixels} pixels: {shares}")
 
-assert still_right[0] > 0.9
-assert still_right[-1] < still_right[0] - 0.1
+lost = {name: shares[0] - shares[-1] for name, shares in still_right.items()}
+assert min(shares[0] for shares in still_right.values()) > 0.9
+assert lost["dense"] > 1.5 * lost["convolutions"] > 0.15
 
 figure = plot_lines(
-    {"digits read right": still_right},
+    still_right,
     x=list(shifts),
     xlabel="shift (pixels, mean of four directions)",
-    ylabel="share",
+    ylabel="share of digits right",
 )
 show(
     figure,
-    alt="A curve that stays high for small shifts and then falls steeply.",
-    caption="A shift by a pixel or two hardly matters. That is not the work of "
-    "convolution and pooling alone: this network was trained on shifted digits "
-    "(measured when this page is built).",
+    alt="Two falling curves of digits read right. "
+    + " ".join(
+        f"{name.capitalize()}: {shares[0]:.0%} without a shift, "
+        f"{shares[-1]:.0%} at the largest."
+        for name, shares in still_right.items()
+    ),
+    caption=f"At a shift of {shifts[-1]} pixels convolution and pooling have lost "
+    f"{100 * lost['convolutions']:.0f} points, the dense network "
+    f"{100 * lost['dense']:.0f}: they forgive small shifts better, and no more than "
+    "that (measured when this page is built).",
 )
 
 # %% [markdown]
@@ -398,6 +421,8 @@ show(
     caption="Above the digits, below what a tied autoencoder makes of them from 16 "
     "numbers each (measured when this page is built).",
 )
+
+assert (len(some), code_size) == (10, 16)
 
 # %% [markdown]
 # Tied means one variable: change the encoder, and the decoder has changed.

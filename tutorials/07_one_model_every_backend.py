@@ -270,29 +270,36 @@ for name, answer in results.items():
 assert all(answer["one"] > 0 for answer in results.values())
 
 # %%
+one_image = {name: 1e3 * float(answer["one"]) for name, answer in results.items()}
 figure = plot_scores(
-    {name: 1e3 * float(answer["one"]) for name, answer in results.items()},
-    xlabel="one image (milliseconds, logarithmic axis)",
+    one_image,
+    xlabel="one image (milliseconds; every line is ten times the one before)",
     log=True,
 )
 show(
     figure,
-    alt="A bar for each backend on a logarithmic axis: the time for one image.",
-    caption="Time to read one more digit; shorter is better (measured when this page "
-    "is built).",
+    alt="A point for each backend on a logarithmic axis, the milliseconds for one "
+    "image: " + ", ".join(f"{name} {ms:.2f}" for name, ms in one_image.items()) + ".",
+    caption="Time to read one more digit; further left is better. On such an axis "
+    "equal steps are equal factors, so there is no zero for a bar to begin at "
+    "(measured when this page is built).",
 )
 
+assert min(one_image.values()) > 0
+
 # %%
-figure = plot_scores(
-    {name: 1 / float(answer["many"]) for name, answer in results.items()},
-    xlabel="images per second, 512 at a time",
-)
+a_second = {name: 1 / float(answer["many"]) for name, answer in results.items()}
+figure = plot_scores(a_second, xlabel="images per second, 512 at a time")
 show(
     figure,
-    alt="A bar for each backend: how many images it reads in a second.",
+    alt="A bar for each backend, the images that it reads in a second: "
+    + ", ".join(f"{name} {count:,.0f}" for name, count in a_second.items())
+    + ".",
     caption="Digits read in a second; longer is better (measured when this page is "
     "built).",
 )
+
+assert min(a_second.values()) > 0
 
 # %% [markdown]
 # ## What is the same, and what is not

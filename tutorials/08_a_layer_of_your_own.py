@@ -66,7 +66,15 @@ plotting.show(
     "subsampled copy of the input; the same place in all four is one window.",
 )
 
-assert pictures["lower right"].tolist() == [[5, 7], [13, 15]]
+assert numbers.shape == (1, 4, 4, 1)
+assert numbers.ravel().tolist() == [*range(0, 15), 15]
+assert [picture.ravel().tolist() for picture in pictures.values()] == [
+    [0, 2, 8, 10],
+    [1, 3, 9, 11],
+    [4, 6, 12, 14],
+    [5, 7, 13, 15],
+]
+assert {picture.shape for picture in pictures.values()} == {(2, 2)}
 
 # %% [markdown]
 # With taps in hand, the pools of [the third page](03_pooling.py) are one line each. No
@@ -160,6 +168,12 @@ plotting.show(
     caption="Two edge detectors. The range sees everything that changes, fine hair "
     "included; Sobel smooths before it compares.",
 )
+
+alike = np.corrcoef(ranges.ravel(), sobel.ravel())[0, 1]
+fine = [np.abs(np.diff(edges)).mean() / edges.mean() for edges in (ranges, sobel)]
+print(f"correlation {alike:.2f}; steps between neighbours {fine[0]:.2f}, {fine[1]:.2f}")
+assert RangePool(3, strides=1).pool_size == 3
+assert alike > 0.8
 
 # %% [markdown]
 # ## Is it right?

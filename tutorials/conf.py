@@ -66,7 +66,7 @@ suppress_warnings = ["config.cache"]  # the formats below hold a function's name
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_custom_formats = {".py": "kerasconv.docs.read_page"}
 # Never from a cache: a page shows what this package computed at this build.
 nb_execution_mode = "force"
 nb_execution_in_temp = True

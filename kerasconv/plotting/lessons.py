@@ -195,12 +195,14 @@ def plot_scores(
 ) -> "Figure":
     """Draws one bar for each name, from top to bottom, its number written beside it.
 
+    On a logarithmic axis it is a point, since a bar has nowhere to begin there.
+
     Args:
         scores: numbers by name; one that is not finite gets no bar.
         xlabel: what they are, with the unit.
         intervals: for some of the names, how low and how high the number may truly
             lie; drawn as whiskers.
-        log: whether each step of the axis is ten times the one before.
+        log: whether each line of the axis is at ten times the one before.
 
     Returns:
         The figure.
@@ -220,7 +222,19 @@ def plot_scores(
     figure = new_figure(WIDTH * 0.85, 0.38 * len(values) + 0.8)
     ax = figure.subplots()
     rows = np.arange(len(values))
-    ax.barh(rows, values, height=0.62, color=TRAINING, log=log)
+    if log:
+        ax.set_xscale("log")
+        ax.plot(values, rows, "o", color=TRAINING, markersize=8)
+        # From a power of ten to another, with room for the last number.
+        ax.set_xlim(
+            10.0 ** np.floor(np.log10(values.min() / 1.5)),
+            10.0 ** np.ceil(np.log10(values.max() * 3)),
+        )
+        ax.minorticks_off()
+        ax.grid(axis="x", color="0.9")
+        ax.set_axisbelow(True)
+    else:
+        ax.barh(rows, values, height=0.62, color=TRAINING)
     ends = values.copy()
     for row, name in enumerate(scores):
         if intervals and name in intervals:
@@ -238,8 +252,9 @@ def plot_scores(
             fontsize=9,
         )
     ax.set_yticks(rows, [*scores], fontsize=9)
-    ax.invert_yaxis()
-    ax.margins(x=0.14)
+    if not log:
+        ax.margins(x=0.14)
+    ax.set_ylim(len(values) - 0.5, -0.5)
     ax.xaxis.set_major_formatter("{x:,g}")
     ax.set_xlabel(xlabel)
     ax.tick_params(axis="y", length=0)
