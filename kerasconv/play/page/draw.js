@@ -6,22 +6,18 @@ const Draw = (() => {
 	const NIGHT = [[18, 17, 26], [70, 46, 98], [190, 74, 92], [245, 158, 84], [255, 244, 214]]; // prettier-ignore
 	const COLD = [[18, 17, 26], [32, 66, 120], [52, 130, 198], [140, 206, 236], [228, 248, 255]]; // prettier-ignore
 
+	/** The colours of 1,024 strengths, a whole number each, as a canvas holds them. The
+	    root lifts what is faint, as a screen's own curve does. */
 	function ramp(stops) {
-		return Array.from({ length: 256 }, (_, i) => {
-			const at = (i / 255) * (stops.length - 1);
+		return Uint32Array.from({ length: 1024 }, (_, i) => {
+			const at = (i / 1023) ** 0.6 * (stops.length - 1);
 			const k = Math.min(Math.floor(at), stops.length - 2);
-			return stops[k].map((c, j) => Math.round(c + (at - k) * (stops[k + 1][j] - c)));
+			const mixed = stops[k].map((c, j) => c + (at - k) * (stops[k + 1][j] - c));
+			const [r, g, b] = mixed.map(Math.round);
+			return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 		});
 	}
 	const [WARM, BLUE] = [ramp(NIGHT), ramp(COLD)];
-
-	/** A value between -most and most as a colour: light is large, blue is negative.
-      The root lifts what is faint, as a screen's own curve does. */
-	function colour(value, most) {
-		const share = Math.abs(value) / (most || 1);
-		const strength = Math.min(255, Math.round(255 * share ** 0.6));
-		return (value < 0 ? BLUE : WARM)[strength];
-	}
 
 	/** A number short enough for a cell: .34, -.5, 12.3. */
 	function short(value) {
@@ -51,12 +47,15 @@ const Draw = (() => {
 		return `background:rgba(${hue},${strength.toFixed(3)})`;
 	}
 
-	/** Lets go on a canvas: values (height x width x maps) as an image of one map. */
+	/** One map of values (height x width x maps) as an image: light is large, blue is
+	    negative, and `most` is the strongest. */
 	function pixels(values, height, width, maps, map, most) {
 		const image = new ImageData(width, height);
-		for (let i = 0; i < height * width; i++) {
-			const [r, g, b] = colour(values[i * maps + map], most);
-			image.data.set([r, g, b, 255], 4 * i);
+		const colours = new Uint32Array(image.data.buffer);
+		const scale = 1023 / (most || 1);
+		for (let i = 0, at = map; i < colours.length; i++, at += maps) {
+			const strength = Math.round(Math.abs(values[at]) * scale);
+			colours[i] = (values[at] < 0 ? BLUE : WARM)[Math.min(1023, strength)];
 		}
 		return image;
 	}
@@ -159,5 +158,5 @@ const Draw = (() => {
 		return self;
 	}
 
-	return { colour, element, frame, pad, pixels, short, tint };
+	return { element, frame, pad, pixels, short, tint };
 })();
