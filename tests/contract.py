@@ -30,7 +30,6 @@ CORE = (
     "batch_of_one",
     "empty_batch",
     "computes_in_float16",
-    "computes_in_bfloat16",
     "computes_in_mixed_float16",
     "computes_in_float64",
     "range_of_float16",

@@ -713,6 +713,7 @@ class TestEdges:
         assert ended.is_one_line("text.png")
 
 
+@pytest.mark.once
 class TestFeaturesAndKernels:
     def test_features_draw_every_layer_of_a_digit(self, run, scans, tmp_path):
         save = tmp_path / "maps.png"

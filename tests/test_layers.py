@@ -377,8 +377,10 @@ def test_kernel_is_there_to_look_at_and_no_weight():
 
 
 @trains
-@pytest.mark.parametrize("mode", MODES)
-@each_rank
+@pytest.mark.parametrize(
+    ("rank", "mode"),
+    [*((rank, mode) for rank in (1, 2) for mode in MODES), (3, "wrap")],
+)
 def test_the_gradient_of_a_sum_is_its_transpose(rank, mode):
     """For linear L and any u: <u, slope of <c, L x>> = <c, L u>."""
     rng = np.random.default_rng(rank)
@@ -466,16 +468,15 @@ def test_layers_train_in_a_sequential_model(jit):
     # Without compilation the last batch is smaller than the others.
     x = random.integers(0, 255, (8 if jit else 11, 10, 10, 1), dtype="uint8")
     y = random.integers(0, 2, len(x))
-    model = keras.Sequential(
-        [
-            layers.SobelConv(output="magnitude"),
-            layers.LearnedConv(2, kernel_initializer="sobel", border_mode="edge"),
-            layers.L2Pool(),
-            layers.WeightedPool(2, weights="learned", per_channel=True),
-            keras.layers.Flatten(),
-            keras.layers.Dense(2),
-        ]
-    )
+    ours = [
+        layers.SobelConv(output="magnitude"),
+        layers.WeightedPool(2, weights="learned", per_channel=True),
+        layers.LearnedConv(2, kernel_initializer="sobel", border_mode="edge"),
+        layers.L2Pool(),
+    ]
+    if jit and BACKEND == "torch":
+        del ours[2:]  # its compiler takes a minute for all of them
+    model = keras.Sequential([*ours, keras.layers.Flatten(), keras.layers.Dense(2)])
     model.compile(
         "sgd",
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -500,10 +501,10 @@ def test_op_means_the_same_as_its_layer(name):
     x = image(2)
     expected = to_numpy(cls(padding="same")(x))
     op = getattr(ops, name)
-    np.testing.assert_array_equal(to_numpy(op(x, padding="same")), expected)
+    assert_close(to_numpy(op(x, padding="same")), expected)
     inputs = keras.Input(x.shape[1:])
     model = keras.Model(inputs, op(inputs, padding="same"))
-    np.testing.assert_array_equal(to_numpy(model(x)), expected)
+    assert_close(to_numpy(model(x)), expected)
     with float64():
         exact = op(x.astype("float64"))
         dtype = keras.backend.standardize_dtype(exact.dtype)
@@ -521,35 +522,33 @@ OTHER = {
 }
 
 
-@pytest.mark.parametrize(
-    "order", ["kerasconv.layers, keras", "keras, kerasconv.layers"]
-)
-def test_models_load_in_a_fresh_process_on_another_backend(order, tmp_path):
-    """Every layer of the table in one model."""
+def test_a_model_loads_in_a_fresh_process_on_another_backend(tmp_path):
+    """Every layer of the table in one model, in the ranks that the contract takes."""
     from kerasconv import backends
 
     other = OTHER[BACKEND]
     if other not in backends.installed():
         pytest.skip(f"{other} is not installed")
     inputs, outputs, xs = [], [], []
-    for rank in (1, 2, 3) if order.startswith("kerasconv") else (2,):
+    for rank in (1, 2, 3):
         x = image(rank)
         symbol = keras.Input(x.shape[1:])
         inputs.append(symbol)
         xs.append(x)
         for name in TABLE:
+            if rank not in RANKS[name]:
+                continue
             y = built(maker(name, rank), x)(symbol)
             outputs.append(keras.layers.Flatten()(y))
     model = keras.Model(inputs, keras.layers.Concatenate()(outputs))
     model.save(tmp_path / "model.keras")
     np.savez(tmp_path / "x.npz", *xs)
-    np.save(tmp_path / "y.npy", to_numpy(model(xs if len(xs) > 1 else xs[0])))
+    np.save(tmp_path / "y.npy", to_numpy(model(xs)))
     code = f"""
-        import {order}, numpy as np
+        import kerasconv.layers, keras, numpy as np
         assert keras.backend.backend() == {other!r}
         model = keras.saving.load_model("model.keras")
-        x = list(np.load("x.npz").values())
-        y = keras.ops.convert_to_numpy(model(x if len(x) > 1 else x[0]))
+        y = keras.ops.convert_to_numpy(model(list(np.load("x.npz").values())))
         expected = np.load("y.npy")
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
     """
@@ -736,7 +735,7 @@ def test_images_of_a_pipeline_are_read_as_images():
     images = image(2)
     sobel = layers.SobelConv(rank=2)
     for one, expected in zip(images, to_numpy(sobel(images)), strict=True):
-        np.testing.assert_array_equal(to_numpy(sobel(one[None]))[0], expected)
+        assert_close(to_numpy(sobel(one[None]))[0], expected)
 
 
 @pytest.mark.once
@@ -935,7 +934,7 @@ def test_an_empty_batch_of_a_graph_that_knew_no_batch_gives_an_empty_result(name
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has such graphs")
-@each_layer
+@pytest.mark.parametrize("name", sorted(WHOLE))
 def test_torch_compiles_a_layer_into_one_graph(name):
     import torch
 

@@ -308,10 +308,11 @@ def test_a_recipe_decides_whether_xla_compiles_the_step(
 def test_schedules_rise_to_the_peak_and_fall_to_zero(schedule):
     recipe = recipes.Recipe("", "mnist_cnn", "mnist", schedule=schedule)
     rate = fitting._schedule(recipe, 200)
-    values = [float(keras.ops.convert_to_numpy(rate(step))) for step in range(201)]
+    steps = [0, 1, 9, 10, 11, 49, 50, 51, 100, 150, 199, 200]
+    values = [float(keras.ops.convert_to_numpy(rate(step))) for step in steps]
     top = int(np.argmax(values))
     assert values[top] == pytest.approx(1e-3, rel=1e-5)
-    assert top == {"cosine": 10, "one_cycle": 50}[schedule]
+    assert steps[top] == {"cosine": 10, "one_cycle": 50}[schedule]
     assert np.all(np.diff(values[: top + 1]) > 0)
     assert np.all(np.diff(values[top:]) < 0)
     assert values[-1] == pytest.approx(0, abs=1e-9)

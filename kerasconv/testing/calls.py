@@ -12,9 +12,12 @@ from kerasconv.testing.case import Case, array, dtype_of, equal, need, normal, s
 
 
 def inference_repeats(case: Case) -> None:
-    """Two calls on the same input give the same."""
+    """Two calls on the same input give the same, but for rounding.
+
+    What is called often may be compiled, and a compiler rounds in another order.
+    """
     case.need_values()
-    case.same(case.run(case.layer), case.y, "a second call", 0)
+    case.same(case.run(case.layer), case.y, "a second call")
 
 
 def no_state_leaks_between_calls(case: Case) -> None:
@@ -27,7 +30,7 @@ def no_state_leaks_between_calls(case: Case) -> None:
     )
     case.run(layer, case.each(lambda a: a[:1]))
     case.model(layer)
-    case.same(case.run(layer), expected, "the first input again", 1e-7)
+    case.same(case.run(layer), expected, "the first input again")
     same(layer.get_weights(), case.weights, "weights after calls", 0)
 
 
@@ -41,7 +44,7 @@ def training_flag(case: Case) -> None:
     equal([y.dtype for y in got], [y.dtype for y in case.y], "dtype in training")
     layer.set_weights(case.weights)  # training may move statistics
     if not case.random:
-        case.same(case.run(layer), case.y, "inference after training", 1e-7)
+        case.same(case.run(layer), case.y, "inference after training")
 
 
 def inputs_are_left_alone(case: Case) -> None:

@@ -305,7 +305,7 @@ class Case:
         equal([tuple(w.shape) for w in other.weights], expected, "shapes of weights")
         other.set_weights(self.weights)
         if not self.random:
-            self.same(self.run(other), self.y, "its outputs", 1e-7)
+            self.same(self.run(other), self.y, "its outputs")
 
     def need_values(self) -> None:
         """Skip a random layer."""
