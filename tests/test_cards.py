@@ -155,6 +155,14 @@ class TestFacts:
         stated = {key: facts[key] for key in recipe.facts()}
         assert stated == json.loads(json.dumps(recipe.facts()))
 
+    def test_it_says_how_many_revisions_were_measured_on_the_test_set(self, name):
+        card = find_card(name)
+        count = card.facts["recipe"]["revisions"]
+        assert count >= 1
+        section = page.render(card.path.parent).split(f"\n## {name}\n")[1]
+        row = f"| revisions measured on the test set | {count}, this one included |"
+        assert row in section.partition("\n## ")[0]
+
     def test_the_readme_is_rendered_from_the_card(self, name):
         folder = find_card(name).path.parent
         assert (folder / "README.md").read_text(encoding="utf-8") == page.render(folder)

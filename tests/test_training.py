@@ -1,6 +1,10 @@
 """Training by recipe: on real digits, on every backend that trains."""
 
+import importlib.metadata
 import os
+import platform
+import subprocess
+import sys
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasconv import backends, data, digits, files, parity, recipes, training
+from kerasconv import (
+    backends,
+    corruptions,
+    data,
+    digits,
+    files,
+    parity,
+    recipes,
+    training,
+)
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import ARCHITECTURES, Card, mnist_cnn
@@ -316,6 +329,80 @@ def test_schedules_rise_to_the_peak_and_fall_to_zero(schedule):
     assert np.all(np.diff(values[: top + 1]) > 0)
     assert np.all(np.diff(values[top:]) < 0)
     assert values[-1] == pytest.approx(0, abs=1e-9)
+
+
+@trains
+def test_the_corruptions_that_may_steer_a_recipe_are_of_held_out_images(run):
+    images, labels = data.load("", "train")
+    kept = run.card.facts["data"]["trained_on"]
+    model = mnist_cnn(weights=run.card.path)
+    found = corruptions.evaluate(Predictor(model), images[kept:], labels[kept:])
+    assert run.card.facts["held_out_corruptions"] == found
+
+
+@pytest.mark.once
+def test_a_recipe_may_count_the_orders_of_its_epochs_from_one():
+    x = np.arange(10)
+    later = feeding.Batches(x, x, 10, seed=1)
+    later.epoch = 1
+    first = feeding.Batches(x, x, 10, seed=1, first=1)
+    np.testing.assert_array_equal(first[0][0], later[0][0])
+
+
+# One epoch of a recipe on the bundled digits, as TensorFlow computed it on one core:
+# with two, the order of its sums is not fixed.
+RECORDED = {
+    "versions": {"keras": "3.15.1", "tensorflow": "2.21.0"},
+    "machine": "x86_64 with AVX2",
+    "weights": [
+        "beebc32fcde660d1",
+        "ac88f7414ff8a954",
+        "c3c78657125e8ce7",
+        "4acf7fd7f27376b3",
+    ],
+}
+AGAIN = """
+import hashlib, os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy as np
+from kerasconv import digits, recipes, training
+images, labels = digits.load_digits()
+images = np.tile(np.rint(images * 255).astype(np.uint8), (12, 1, 1, 1))
+recipe = recipes.RECIPES["dense_classifier/mnist"]
+run = training.fit(recipe, images, np.tile(labels, 12), seed=2, epochs=1)
+for weight in run.model.get_weights():
+    print("weight", hashlib.sha256(weight.tobytes()).hexdigest()[:16])
+"""
+
+
+def _machine():
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        flags = set()
+    widest = next((f for f in ("avx512f", "avx2") if f in flags), "neither")
+    return f"{platform.machine()} with {widest.upper()}"
+
+
+@pytest.mark.once
+def test_a_recipe_gives_the_weights_that_were_recorded_bit_for_bit():
+    if "tensorflow" not in backends.installed():
+        pytest.skip("the digests are TensorFlow's")
+    here = {
+        "versions": {n: importlib.metadata.version(n) for n in RECORDED["versions"]},
+        "machine": _machine(),
+    }
+    if any(RECORDED[what] != found for what, found in here.items()):
+        pytest.skip(f"recorded with {RECORDED}, here is {here}")
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+    )
+    found = [line.split() for line in done.stdout.splitlines()]
+    weights = [words[1] for words in found if words[:1] == ["weight"]]
+    assert weights == RECORDED["weights"], done.stderr[-2000:]
 
 
 @pytest.mark.once

@@ -361,7 +361,6 @@ show(
 
 assert kernels_after.shape == (3, 3, 32)
 assert moved > 0
-assert fast or moved > 0.3
 
 # %% [markdown]
 # ## Start from Sobel, and learn on
@@ -471,7 +470,7 @@ figure = plot_kernels(
 show(
     figure,
     alt="Above, four kernels: Sobel along y, along x, and both again. Below, what "
-    "became of them: the same patterns, bent, the twins no longer equal.",
+    "became of them: the twins are no longer equal.",
     caption="Eight filters start from two kernels, so there are twins; each learns on "
     "for itself (measured when this page is built).",
 )
@@ -481,8 +480,7 @@ for at, (axis, twin) in enumerate([(0, 2), (1, 3)]):
     assert np.allclose(before[..., at] / np.linalg.norm(before[..., at]), shape)
     assert np.array_equal(before[..., at], before[..., twin])
     assert not np.array_equal(after[..., at], after[..., twin])
-    # Bent, not replaced: most of it is still Sobel's.
-    assert np.sum(after[..., at] * shape) > 0.7 * np.linalg.norm(after[..., at])
+    assert not np.array_equal(before[..., at], after[..., at])
 
 # %% [markdown]
 # ## Fixed features against learned ones

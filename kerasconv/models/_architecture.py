@@ -35,7 +35,11 @@ class Recipe:
         validation_share: The share of the training set, from its end, that is not
             trained on and decides which seed is shipped.
         jit_compile: Whether XLA compiles the training step. Default: Keras's choice.
-        tried: What else was tried, and how it did on the validation split.
+        first_order: The number of the first epoch's order of images. Weights that were
+            made while orders were counted from 1 have 1.
+        revisions: How many revisions of these weights, this one included, were
+            measured on the test set. Whoever trains them anew after a look at its
+            figures adds one.
     """
 
     purpose: str
@@ -53,7 +57,8 @@ class Recipe:
     epochs: int = 15
     validation_share: float = 0.1
     jit_compile: bool | None = None
-    tried: str = ""
+    first_order: int = 0
+    revisions: int = 1
 
     def split(self, count: int) -> int:
         """How many of so many training images are trained on, from the first."""
@@ -62,8 +67,6 @@ class Recipe:
     def facts(self) -> dict[str, Any]:
         """The recipe as a card states it, without the entries that are None."""
         facts = asdict(self)
-        # It describes other recipes.
-        del facts["tried"]
         facts["augmentation"] = [
             {"layer": name, **settings} for name, settings in self.augmentation
         ]

@@ -55,10 +55,9 @@ if TYPE_CHECKING:
             ema_momentum=0.995,
             batch_size=64,
             epochs=60,
+            first_order=1,
+            revisions=2,
             jit_compile=False,
-            tried="With hardly any weight decay, a higher peak, 40 epochs and "
-            "unchanged colours it fits the training images better and the validation "
-            "images worse; half the weight decay and 50 epochs lie between.",
         ),
     },
 )

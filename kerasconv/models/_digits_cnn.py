@@ -33,9 +33,10 @@ if TYPE_CHECKING:
             optimizer="adamw",
             ema_momentum=0.998,
             epochs=12,
+            first_order=1,
+            revisions=2,
             validation_share=1 / 12,
             jit_compile=False,
-            tried="16 epochs with a weight decay of 0.05 are no better.",
         ),
     },
 )

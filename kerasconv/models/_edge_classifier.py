@@ -33,12 +33,9 @@ if TYPE_CHECKING:
             schedule="cosine",
             ema_momentum=0.999,
             epochs=20,
+            revisions=3,
             validation_share=1 / 12,
             jit_compile=False,
-            tried="It is worse without the 64 weights between the directions, with "
-            "learned weights in the pooling windows instead of them, with one L2Pool "
-            "of 8x8, with a mean with Gaussian weights, with eleven directions over "
-            "larger cells, and with weight decay. Deformed images make no difference.",
         ),
         "cats_vs_dogs": Recipe(
             purpose="The baseline beside cats_dogs_cnn: the same fixed edges on "
@@ -55,6 +52,7 @@ if TYPE_CHECKING:
             schedule="cosine",
             ema_momentum=0.98,
             epochs=20,
+            revisions=4,
             jit_compile=False,
         ),
     },

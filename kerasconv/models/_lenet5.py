@@ -23,6 +23,8 @@ if TYPE_CHECKING:
             schedule="cosine",
             learning_rate=2e-3,
             epochs=15,
+            first_order=1,
+            revisions=2,
         ),
     },
 )

@@ -35,6 +35,8 @@ def _pooling(name: str) -> Recipe:
         learning_rate=4e-3,
         schedule="one_cycle",
         epochs=5,
+        first_order=1,
+        revisions=2,
     )
 
 
@@ -55,20 +57,17 @@ def _pooling(name: str) -> Recipe:
             schedule="cosine",
             ema_momentum=0.999,
             epochs=50,
+            revisions=4,
             validation_share=1 / 12,
             jit_compile=False,
-            tried="Stronger noise, blur and inversion, dropout of 0.1 and 36 epochs "
-            "are worse on clean digits and hardly better on corrupted ones. Without "
-            "blur in training, blurred digits are what it reads worst. In short "
-            "schedules a teacher (digits_cnn, through keras.distillation, at "
-            "temperatures of 1 and 3, its answers averaged over eight views of each "
-            "image) is no better than the labels.",
         ),
         "course": Recipe(
             purpose="The course page's network by the course page's recipe: Adam, "
             "batches of 128, fifteen epochs, nothing else.",
             architecture="mnist_cnn",
             dataset="mnist",
+            first_order=1,
+            revisions=2,
         ),
         "fast": Recipe(
             purpose="99 % in two epochs: one cycle of the learning rate, up and down.",
@@ -78,6 +77,8 @@ def _pooling(name: str) -> Recipe:
             learning_rate=0.0141,
             schedule="one_cycle",
             epochs=2,
+            first_order=1,
+            revisions=2,
         ),
         "fashion_mnist": Recipe(
             purpose="The same 34,826 parameters on articles of clothing.",
@@ -91,13 +92,9 @@ def _pooling(name: str) -> Recipe:
             schedule="cosine",
             ema_momentum=0.999,
             epochs=40,
+            revisions=3,
             validation_share=1 / 12,
             jit_compile=False,
-            tried="Dropout of 0.3 with shifts by a twentieth of the image and 30 "
-            "epochs is worse: so small a network gains by less regularisation. "
-            "Without weight decay, with dropout of 0.15, it fits the training images "
-            "better and the validation images worse; twice the weight decay is worse "
-            "too.",
         ),
         **{name: _pooling(name) for name in ("max", "average", "l2", "weighted")},
     },

@@ -14,12 +14,19 @@ class Batches(keras.utils.PyDataset):
 
     Seed and epoch alone decide the order, so that a training that is resumed at an
     epoch sees what it would have seen. Without a seed the order is the given one.
+    The orders of a seed are numbered; the first epoch has the order `first`.
     """
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, size: int, seed: int | None = None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        size: int,
+        seed: int | None = None,
+        first: int = 0,
     ) -> None:
         super().__init__()
+        self._first = first
         self._x, self._y, self._size, self._seed = x, y, size, seed
         self._order: tuple[int, np.ndarray] | None = None
         # Set at the beginning of every epoch.
@@ -32,7 +39,8 @@ class Batches(keras.utils.PyDataset):
         if self._order is None or self._order[0] != self.epoch:
             order = np.arange(len(self._x))
             if self._seed is not None:
-                np.random.default_rng((self._seed, self.epoch)).shuffle(order)
+                number = self._first + self.epoch
+                np.random.default_rng((self._seed, number)).shuffle(order)
             self._order = self.epoch, order
         chosen = self._order[1][index * self._size : (index + 1) * self._size]
         return self._x[chosen], self._y[chosen]

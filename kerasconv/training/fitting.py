@@ -74,7 +74,9 @@ def fit(
     epochs = recipe.epochs if epochs is None else epochs
     kept = recipe.split(len(images))
     x, y = to_unit(images), np.asarray(labels, np.int64)
-    batches = feeding.Batches(x[:kept], y[:kept], recipe.batch_size, seed)
+    batches = feeding.Batches(
+        x[:kept], y[:kept], recipe.batch_size, seed, recipe.first_order
+    )
 
     keras.utils.set_random_seed(seed)
     network = build(recipe)

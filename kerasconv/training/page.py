@@ -14,7 +14,6 @@ from kerasconv import files
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import ARCHITECTURES, Card
 from kerasconv.models._card import read_card
-from kerasconv.recipes import RECIPES
 
 # Pictures beside a card, by the end of their name, and what each shows.
 PICTURES = {
@@ -239,6 +238,8 @@ def _sections(card: Card) -> list[str]:
         "test accuracy": f"{test['accuracy']:.2%} "
         f"(95 % interval {low:.2%} to {high:.2%})",
         "test errors": f"{test['errors']} of {test['examples']:,}",
+        "revisions measured on the test set": f"{recipe['revisions']}, this one "
+        "included",
         "validation accuracy, loss": f"{validation['accuracy']:.2%}, "
         f"{validation['loss']:.4f}",
         "data set": f"{data['name']} {data['version']} ({data['licence']}; "
@@ -247,6 +248,7 @@ def _sections(card: Card) -> list[str]:
         "recipe": _recipe(recipe),
         "trained with": f"Keras {recipe['keras']} on {recipe['backend']}, seed "
         f"{recipe['seed']}, {recipe['seconds_per_epoch']:g} s an epoch on {cores}",
+        "trained a second time": facts["reproduced"],
         "images a second there": f"{facts['images_per_second']:,}",
         "date": facts["date"].isoformat(),
         "licence of the weights": facts["licence"],
@@ -269,21 +271,15 @@ def _sections(card: Card) -> list[str]:
         *_robustness(facts),
         "Largest difference of probabilities from any other backend:",
         _table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
-        f"Made by (on {cores}; the seed decides everything, but another backend, "
-        "processor or number of cores adds its sums in another order and ends "
-        "elsewhere):",
+        f"Made by the command below, on {cores}. Seed and recipe decide everything but "
+        "the order of sums, in which a backend, its version, a processor and a number "
+        "of cores differ.",
         "```sh\n"
         f"kerasconv train {recipe['name']} --seed {recipe['seed']} --backend "
         f"{recipe['backend']} --data-dir DIR --out models\n```",
-        *_tried(recipe["name"]),
         f"All facts, the confusion matrix and every seed among them: "
         f"[`{card.weights}.toml`]({card.weights}.toml).",
     ]
-
-
-def _tried(recipe: str) -> list[str]:
-    known = RECIPES.get(recipe)
-    return [f"Tried besides: {known.tried}"] if known and known.tried else []
 
 
 def _robustness(facts: dict[str, Any]) -> list[str]:
