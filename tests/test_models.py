@@ -12,11 +12,13 @@ from kerasconv import backends
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import (
+    ARCHITECTURES,
     cards,
     edge_classifier,
     find_card,
     load_model,
     mnist_cnn,
+    save_model,
 )
 from kerasconv.predict import Predictor
 
@@ -441,3 +443,17 @@ def test_shipped_files_load_in_plain_keras_in_a_fresh_process(digits, tmp_path):
         if "bundled_digits" in card.facts:
             right = card.facts["bundled_digits"]["correct"]
             assert (read == labels).sum() == right, card.name
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_equal_weights_give_equal_files(name, tmp_path):
+    """No date, no address, no number of the layers that were made before."""
+    made = []
+    for i in range(2):
+        model = ARCHITECTURES[name].build(weights=None)
+        model.set_weights([np.full(w.shape, 0.5, "float32") for w in model.weights])
+        save_model(model, tmp_path / f"{i}.keras")
+        made.append((tmp_path / f"{i}.keras").read_bytes())
+    assert made[0] == made[1]
+    assert load_model(tmp_path / "0.keras").count_params() == model.count_params()

@@ -69,7 +69,7 @@ def dense_classifier(
     layers = keras.layers
     model = keras.Sequential(
         [
-            keras.Input(shape=input_shape),
+            keras.Input(shape=input_shape, name="input_layer"),
             layers.Flatten(data_format="channels_last", name="flatten"),
             layers.Dense(units, activation="relu", name="hidden"),
             layers.Dropout(dropout, name="dropout"),

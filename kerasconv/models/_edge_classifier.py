@@ -155,7 +155,7 @@ def edge_classifier(
     ]
     model = keras.Sequential(
         [
-            keras.Input(shape=input_shape),
+            keras.Input(shape=input_shape, name="input_layer"),
             FixedConv(np.round(directed, 12), name="edges", **last),
             keras.layers.ReLU(name="rising"),
             *(inhibited if inhibition else []),

@@ -82,7 +82,7 @@ def lenet5(
     layers, last = keras.layers, {"data_format": "channels_last"}
     model = keras.Sequential(
         [
-            keras.Input(shape=input_shape),
+            keras.Input(shape=input_shape, name="input_layer"),
             layers.Conv2D(
                 6, 5, padding="same", activation="tanh", name="conv2d", **last
             ),

@@ -186,7 +186,7 @@ def mnist_cnn(
     }[pooling]
     model = keras.Sequential(
         [
-            keras.Input(shape=input_shape),
+            keras.Input(shape=input_shape, name="input_layer"),
             layers.Conv2D(32, (3, 3), activation="relu", name="conv2d", **last),
             pool((2, 2), name=pool_name, **last),
             layers.Conv2D(64, (3, 3), activation="relu", name="conv2d_1", **last),

@@ -46,7 +46,7 @@ def staged_classifier(
             stages.append(_blur_pool(number))
     model = keras.Sequential(
         [
-            keras.Input(shape=input_shape),
+            keras.Input(shape=input_shape, name="input_layer"),
             *stages,
             layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
             layers.Dropout(dropout, name="dropout"),

@@ -201,6 +201,9 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
         model.save(beside)
         with zipfile.ZipFile(beside) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
+        # Equal models give equal files: neither addresses nor a date.
+        config = _with_small_ids(json.loads(members[CONFIG]), {})
+        members[CONFIG] = json.dumps(config).encode()
         digests = {
             CONFIG: hashlib.sha256(members[CONFIG]).hexdigest(),
             **tensor_digests(beside),
@@ -211,6 +214,7 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
             },
         }
         metadata = json.loads(members[METADATA])
+        metadata.pop("date_saved", None)
         metadata["kerasconv"] = {"sha256": digests}
         members[METADATA] = json.dumps(metadata).encode()
         with zipfile.ZipFile(beside, "w") as archive:
@@ -219,6 +223,23 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
                 archive.writestr(zipfile.ZipInfo(name), content)
 
     files.write_with(path, save)
+
+
+def _with_small_ids(value: Any, seen: dict[int, int]) -> Any:
+    """A configuration whose shared objects are numbered in the order of appearance.
+
+    Keras numbers them by their addresses.
+    """
+    if isinstance(value, list):
+        return [_with_small_ids(part, seen) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: seen.setdefault(part, len(seen))
+        if key == "shared_object_id"
+        else _with_small_ids(part, seen)
+        for key, part in value.items()
+    }
 
 
 def damaged(path: Path, reason: object) -> KerasconvError:
