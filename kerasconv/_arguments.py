@@ -5,7 +5,10 @@ that names the argument, the rule and the value. Neither Keras nor tensors are n
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +20,7 @@ __all__ = [
     "PADDINGS",
     "Ints",
     "Number",
+    "allowance",
     "check_axis",
     "check_bool",
     "check_choice",
@@ -31,6 +35,7 @@ __all__ = [
     "numbers",
     "plain",
     "spatial_rank",
+    "spend",
 ]
 
 BORDER_MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
@@ -43,6 +48,45 @@ RANKS = (1, 2, 3)
 Int: TypeAlias = int | np.integer[Any]
 Ints: TypeAlias = Int | Sequence[Int]
 Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
+
+
+@dataclass
+class Allowance:
+    """How many numbers may yet be computed from arguments; below 0 too many were."""
+
+    left: int
+
+
+_allowance: ContextVar[Allowance | None] = ContextVar("allowance", default=None)
+
+
+@contextmanager
+def allowance(numbers: int) -> Iterator[Allowance]:
+    """Within it layers may compute so many numbers in all, else any number.
+
+    A few bytes, `pool_size=20001`, make a layer compute a kernel of any size. A
+    program may ask for that; a file of unknown origin may not.
+    """
+    granted = Allowance(numbers)
+    token = _allowance.set(granted)
+    try:
+        yield granted
+    finally:
+        _allowance.reset(token)
+
+
+def spend(numbers: int) -> None:
+    """Say that so many numbers are about to be computed from arguments.
+
+    Raises:
+        ValueError: They are more than are left of the `allowance`.
+    """
+    granted = _allowance.get()
+    if granted is None:
+        return
+    granted.left -= numbers
+    if granted.left < 0:
+        raise ValueError(f"{numbers:,} numbers more to compute are too many here")
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> Any:

@@ -240,4 +240,9 @@ def _outer(factors):
 
 def _pascal(n):
     """Row of Pascal's triangle with n entries."""
+    if n > 1024:
+        raise ValueError(
+            "More than 1024 binomial weights are beyond the range of float64. "
+            f"Received: {n}"
+        )
     return np.array([math.comb(n - 1, k) for k in range(n)], dtype="float64")

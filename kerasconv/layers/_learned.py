@@ -1,5 +1,6 @@
 """LearnedConv: Keras's convolution, of any rank and with any border."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from kerasconv._arguments import (
     numbers,
     plain,
     spatial_rank,
+    spend,
 )
 from kerasconv._keras import keras
 from kerasconv.layers._base import real_inputs
@@ -282,6 +284,8 @@ def _spread(name, array, shape, filters=None):
             return array
     elif array.shape[-len(size) :] == tuple(size) and array.ndim <= len(size) + 1:
         kernels = array.reshape(-1, *size)
+        if filters is None:  # else as many are stored as weights
+            spend(math.prod(shape) * len(kernels))
         turns = np.arange(len(kernels) if filters is None else filters) % len(kernels)
         kernels = np.moveaxis(kernels[turns], 0, -1)[..., None, :] / channels
         return np.repeat(kernels, channels, axis=-2)

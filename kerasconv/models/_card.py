@@ -83,6 +83,8 @@ def read_card(path: Path) -> Card:
     """The card in a TOML file."""
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        if "next" in facts:
+            facts = untrusted.settled(facts, file_digest(path.with_suffix(".keras")))
     except (OSError, ValueError) as error:
         raise KerasconvError(
             f"the card {path} cannot be read ({error}); install kerasconv again"
@@ -135,7 +137,9 @@ def find_card(name: str, others: Sequence[str] = ()) -> Card:
     raise UsageError(f"unknown model {name!r}; {hint}")
 
 
-def load_model(name: str | os.PathLike, trust: bool = False) -> "keras.Model":
+def load_model(
+    name: str | os.PathLike, trust: bool = False, *, sealed: bool = False
+) -> "keras.Model":
     """A trained model of the zoo, or one of your own `.keras` files.
 
     A model of the zoo is built by this package's code and takes only its weights
@@ -144,13 +148,16 @@ def load_model(name: str | os.PathLike, trust: bool = False) -> "keras.Model":
     and those of this package, and nothing that runs code; it may declare no more
     weights than it stores; and if it carries digests of its contents (`save_model`
     writes them), or a card with digests lies beside it, it must agree with them.
-    Changed weights in a file without digests cannot be recognised.
+    Changed weights in a file without digests cannot be recognised, and no digest tells
+    who wrote it: one notices accidents, not attackers.
 
     Args:
         name: "mnist_cnn", "mnist_cnn/mnist", or the path of a `.keras` file.
         trust: Take a file of your own as it is: any class and function, code within
             the file included, and any size. Such a file can do whatever your programs
             can: give this only for a file whose maker you know.
+        sealed: Refuse a file of your own that carries no digests of its contents: you
+            know that `save_model` wrote it, so somebody took them off.
 
     Returns:
         A Keras model, not compiled.
@@ -165,7 +172,7 @@ def load_model(name: str | os.PathLike, trust: bool = False) -> "keras.Model":
         34826
     """
     if is_file_name(name):
-        return untrusted.load_file(Path(name), trust=trust)
+        return untrusted.load_file(Path(name), trust=trust, sealed=sealed)
     card = find_card(os.fspath(name))
     build = ARCHITECTURES[card.architecture].build
     return build(weights=card.weights, **card.facts["arguments"])

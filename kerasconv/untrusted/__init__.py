@@ -10,6 +10,7 @@ from kerasconv.untrusted.archive import (
     Archive,
     inspect,
     save_model,
+    settled,
     tensor_digests,
 )
 from kerasconv.untrusted.load import load_file, load_tensors
@@ -20,5 +21,6 @@ __all__ = [
     "load_file",
     "load_tensors",
     "save_model",
+    "settled",
     "tensor_digests",
 ]

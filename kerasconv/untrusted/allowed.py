@@ -1,6 +1,6 @@
-"""Which classes and functions a configuration may name, and how large it may be.
+"""Whether a configuration names only what is listed, and keeps to the limits.
 
-Keras builds whatever the configuration in a `.keras` file names. What is listed here
+Keras builds whatever the configuration in a `.keras` file names. What `names` lists
 only computes; anything else (a `Lambda`, a layer that loads a SavedModel or a Torch
 module, a class of somebody's own) may run code and is refused.
 """
@@ -8,112 +8,21 @@ module, a class of somebody's own) may run code and is refused.
 import importlib
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from kerasconv.untrusted import names
+
+# The largest networks of keras.applications have 1,041 layers, each called once,
+# 5,200 objects in all. Keras takes half a millisecond for a layer and for a call.
 MAX_DEPTH = 100
 MAX_OBJECTS = 20_000
+MAX_STEPS = 3_000
 # 64 million numbers, say an image of 4000x5000 pixels in three channels.
 MAX_ELEMENTS = 1 << 26
 
-# A list of what is known to be harmless, so that a layer that a later Keras brings
-# is not taken before somebody has looked at it: a test holds the list to the layers
-# of the installed Keras, less those that run code.
-_LAYERS = """
-Activation ActivityRegularization AdaptiveAveragePooling1D
-AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
-AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout
-Attention AugMix AutoContrast Average AveragePooling1D AveragePooling2D
-AveragePooling3D BatchNormalization Bidirectional CategoryEncoding CenterCrop
-Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose
-Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D
-Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D
-Discretization Dot Dropout ELU EinsumDense Embedding Equalization Flatten GRU
-GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D
-GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
-GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention
-GroupedQueryAttention HashedCrossing Hashing Identity InputLayer IntegerLookup
-LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxNumBoundingBoxes
-MaxPooling1D MaxPooling2D MaxPooling3D Maximum MelSpectrogram Minimum MixUp
-MultiHeadAttention Multiply Normalization PReLU Permute Pipeline RMSNormalization
-RNN RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter
-RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
-RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
-RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
-RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing
-ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SimpleRNN
-SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D
-SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup Subtract
-TextVectorization TimeDistributed UnitNormalization UpSampling1D UpSampling2D
-UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
-"""
-LAYERS = frozenset(_LAYERS.split())
-
-# Every object in these modules of Keras is harmless.
-_WHOLE_MODULES = frozenset(
-    f"keras.{name}"
-    for name in (
-        "constraints",
-        "dtype_policies",
-        "initializers",
-        "losses",
-        "metrics",
-        "optimizers",
-        "optimizers.schedules",
-        "quantizers",
-        "regularizers",
-    )
-)
-
-# What a model was compiled with on torch: ignored there, refused anywhere else.
-_TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers.torch_"
-
-# Operations that a functional model applies to tensors (`x + 1`, `ops.relu(x)`).
-_OPERATIONS = "keras.src.ops."
-_OPERATION_MODULES = {"einops", "image", "linalg", "math", "nn", "numpy"}
-# Those of `keras.ops.core` that do not call a function that they are given.
-_CORE = {
-    "Cast",
-    "ConvertToTensor",
-    "SaturateCast",
-    "Scatter",
-    "ScatterUpdate",
-    "Slice",
-    "SliceUpdate",
-    "StopGradient",
-    "Unstack",
-}
-
-_CLASSES = {
-    "keras": {"DTypePolicy", "Sequential"},
-    "keras.layers": LAYERS,
-    "keras.random": {"SeedGenerator"},
-    "keras.src.applications.convnext": {"LayerScale"},
-    "keras.src.models.functional": {"Functional"},
-    f"{_OPERATIONS}core": _CORE,
-}
-
-# Plain values that JSON has no form for.
-_VALUES = {
-    "__bytes__",
-    "__ellipsis__",
-    "__keras_tensor__",
-    "__numpy__",
-    "__slice__",
-    "__tensor__",
-}
 _NUMBERS = re.compile(r"bool|u?int(8|16|32|64)|b?float16|float(32|64)")
-
-# The homes of functions that a configuration may name.
-_FUNCTIONS = (
-    "activations",
-    "constraints",
-    "initializers",
-    "losses",
-    "metrics",
-    "regularizers",
-)
-_NO_FUNCTIONS = {"deserialize", "get", "serialize"}
 
 
 class NotAllowedError(ValueError):
@@ -126,25 +35,37 @@ def check(config: dict[str, Any]) -> None:
     Raises:
         NotAllowedError: the message completes "the file is refused: ...".
     """
-    objects = 0
-    todo: list[tuple[Any, int]] = [(config, 1)]
+    objects = steps = 0
+    # What it was compiled with may name other things, and is never built.
+    todo: list[tuple[Any, int, bool, int]] = [(config, 1, True, 1)]
     while todo:
-        item, depth = todo.pop()
+        item, depth, built, times = todo.pop()
         if depth > MAX_DEPTH:
             raise NotAllowedError(f"its configuration nests deeper than {MAX_DEPTH}")
+        values = item
         if isinstance(item, dict):
             if "class_name" in item:
                 objects += 1
-                _check_object(item)
+                steps += times * _check_object(item, built)
+                # It builds its layer again, to run the other way.
+                times *= 1 + (item["class_name"] == "Bidirectional")
             for key, value in item.items():
                 _check_entry(key, value)
-                todo.append((value, depth + 1))
-        elif isinstance(item, list):
-            todo.extend((value, depth + 1) for value in item)
-    if objects > MAX_OBJECTS:
-        raise NotAllowedError(
-            f"its configuration names {objects:,} objects; the limit is {MAX_OBJECTS:,}"
+            compiled = item.get("compile_config") if "class_name" in item else None
+            values = [v for v in item.values() if v is not compiled]
+            if isinstance(compiled, (dict, list)):
+                todo.append((compiled, depth + 1, False, 1))
+        todo.extend(
+            (v, depth + 1, built, times) for v in values if isinstance(v, (dict, list))
         )
+        if objects > MAX_OBJECTS:
+            raise NotAllowedError(
+                f"its configuration names more than {MAX_OBJECTS:,} objects"
+            )
+        if steps > MAX_STEPS:
+            raise NotAllowedError(
+                f"its layers and the calls of them are more than {MAX_STEPS:,}"
+            )
 
 
 def resolve(config: dict[str, Any]) -> None:
@@ -155,7 +76,7 @@ def resolve(config: dict[str, Any]) -> None:
 
     Args:
         config: The configuration, once `check` has passed it and
-            `drop_compilation` has shortened it.
+            `simplify` has shortened it.
 
     Raises:
         NotAllowedError: as `check`.
@@ -165,28 +86,25 @@ def resolve(config: dict[str, Any]) -> None:
     done = set()
     for item in _objects(config):
         name, module = item["class_name"], item.get("module") or ""
-        if name in _VALUES:
+        if name in names.VALUES:
             continue
         registered = item.get("registered_name") or name
         function = item["config"] if name == "function" else ""
         if (key := (name, module, registered, function)) in done:
             continue
         done.add(key)
-        found = keras.saving.get_registered_object(function or registered)
-        if function:
-            if found is not None or not _is_keras_function(keras, function):
-                raise _runs_code(f"the function {function}")
-        elif module.startswith("kerasconv."):
-            if found is None or not (
-                found.__name__ == name and found.__module__.startswith("kerasconv.")
-            ):
-                raise _runs_code(registered)
-        elif (
-            found is not None
-            or module.startswith(_TORCH_OPTIMIZERS)
-            or not _is_keras_class(keras, module, name)
-        ):
-            raise _runs_code(f"{module}.{name}")
+        if module in names.OURS:
+            ours = getattr(importlib.import_module(module), name, None)
+            known = keras.saving.get_registered_object(registered) is ours is not None
+        elif keras.saving.get_registered_object(function or registered) is not None:
+            known = False
+        elif function:
+            known = callable(getattr(keras.activations, function, None))
+        else:
+            known = _is_keras_class(keras, module, name)
+        if not known:
+            what = f"the function {function}" if function else f"{module}.{name}"
+            raise _runs_code(what)
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
@@ -201,24 +119,21 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
             todo.extend(item)
 
 
-def drop_compilation(config: dict[str, Any]) -> None:
-    """Remove what says how the model, and any model within it, was compiled."""
+def simplify(config: dict[str, Any]) -> None:
+    """Make a configuration what `load` gives to Keras.
+
+    What says how the model, and any model within it, was compiled goes, and a
+    `Sequential` gets a name by which Keras can be given another builder of it.
+    """
     for item in _objects(config):
         item.pop("compile_config", None)
-
-
-def _is_keras_function(keras: Any, name: str) -> bool:
-    return name not in _NO_FUNCTIONS and any(
-        callable(getattr(getattr(keras, home), name, None)) for home in _FUNCTIONS
-    )
+        if item["class_name"] == "Sequential":
+            item["registered_name"] = "Sequential"
 
 
 def _is_keras_class(keras: Any, module: str, name: str) -> bool:
     if module.startswith("keras.src."):
-        try:
-            found = getattr(importlib.import_module(module), name, None)
-        except ImportError:
-            return False
+        found = getattr(importlib.import_module(module), name, None)
         return isinstance(found, type) and found.__module__ == module
     home = keras
     for part in module.split(".")[1:]:
@@ -226,50 +141,85 @@ def _is_keras_class(keras: Any, module: str, name: str) -> bool:
     return isinstance(getattr(home, name, None), type)
 
 
-def _check_object(item: dict[str, Any]) -> None:
+def _check_object(item: dict[str, Any], built: bool) -> int:
+    """Hold an object to the list; how many layers and calls of layers it is."""
     name = item["class_name"]
     module = item.get("module")
     registered = item.get("registered_name")
     if not isinstance(name, str) or not isinstance(module, str | None):
         raise NotAllowedError("its configuration names a class by what is no text")
     where = f"{module}.{name}" if module else name
-    if "module" not in item and name in _VALUES:
+    if "module" not in item and name in names.VALUES:
         _check_value(name, item.get("config"))
-    elif name == "function":
+        return 0
+    if name == "function":
         wanted = item.get("config")
-        if not isinstance(wanted, str) or not wanted.isidentifier():
-            raise _runs_code(f"a function called {wanted!r:.60}")
+        listed = names.ACTIVATIONS if built else names.MEASURES
+        if not isinstance(wanted, str) or wanted not in listed:
+            raise _runs_code(f"the function {module}.{wanted!s:.60}")
         if module != "builtins" or registered not in (None, "function", wanted):
             raise _runs_code(f"the function {module}.{wanted}")
-    elif module is not None and module.startswith("kerasconv."):
-        if registered != f"kerasconv>{name}":
-            raise _runs_code(f"{where}, registered as {registered!r:.60}")
-        _check_kernel(item)
-    elif not _is_listed(module, name):
+        return 0
+    if name not in (names.BUILT if built else names.COMPILED).get(module, ()):
         raise _runs_code(where)
-    elif registered not in (None, name):
+    ours = module in names.OURS or module == "kerasconv.training.fitting"
+    if registered != f"kerasconv>{name}" if ours else registered not in (None, name):
         raise _runs_code(f"{where}, registered as {registered!r:.60}")
+    if name == "Functional":
+        _check_graph(item)
+    nodes = item.get("inbound_nodes")
+    calls = len(nodes) if isinstance(nodes, list) else 1
+    return (name in names.STEPS.get(module, ())) * (1 + calls)
 
 
-def _check_kernel(item: dict[str, Any]) -> None:
-    """Refuse a classical kernel that is computed, not stored, and is huge."""
-    config, built = item.get("config"), item.get("build_config")
-    size = config.get("kernel_size") if isinstance(config, dict) else None
-    shape = built.get("input_shape") if isinstance(built, dict) else None
-    rank = max(1, len(shape) - 2) if isinstance(shape, list) else 3
-    if isinstance(size, int) and abs(size) > (MAX_ELEMENTS // 8) ** (1 / min(rank, 3)):
-        raise NotAllowedError(f"it declares a kernel_size of {size:,}")
+def _check_graph(item: dict[str, Any]) -> None:
+    """Go through a graph's calls as Keras will, which may take many rounds.
+
+    In each round Keras tries the calls that are left, in the order of the layers, and
+    makes those whose inputs are there.
+    """
+    config = item.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else None
+    made: Counter[str] = Counter()
+    waiting = []
+    for layer in layers if isinstance(layers, list) else ():
+        name = layer.get("name") if isinstance(layer, dict) else None
+        nodes = layer.get("inbound_nodes") if isinstance(layer, dict) else None
+        if not isinstance(name, str) or not isinstance(nodes, list):
+            raise NotAllowedError("its graph has a layer without a name or a place")
+        made[name] += layer.get("class_name") == "InputLayer"
+        waiting.append((name, [_sources(node) for node in nodes]))
+    failed = 0
+    while waiting:
+        left = []
+        for name, calls in waiting:
+            ready = 0
+            while ready < len(calls) and all(made[s] > i for s, i in calls[ready]):
+                ready += 1
+                made[name] += 1
+            if calls[ready:]:
+                failed += 1 + len(calls[ready])
+                left.append((name, calls[ready:]))
+        if left == waiting:
+            raise NotAllowedError("its layers wait for one another in a loop")
+        if failed > MAX_STEPS:
+            raise NotAllowedError("its layers are not in the order of their calls")
+        waiting = left
 
 
-def _is_listed(module: str | None, name: str) -> bool:
-    if module is None or not name.isidentifier() or name.startswith("_"):
-        return False
-    if module in _WHOLE_MODULES or name in _CLASSES.get(module, ()):
-        return True
-    if module.startswith(_TORCH_OPTIMIZERS):
-        return True
-    package, _, last = module.rpartition(".")
-    return f"{package}." == _OPERATIONS and last in _OPERATION_MODULES and name != "JVP"
+def _sources(node: Any) -> list[tuple[str, int]]:
+    """Which call of which layer each tensor of a call is the output of."""
+    found = []
+    for item in _objects(node):
+        if item["class_name"] == "__keras_tensor__":
+            config = item.get("config")
+            history = config.get("keras_history") if isinstance(config, dict) else None
+            match history:
+                case [str(layer), int(call), _] if call >= 0:
+                    found.append((layer, call))
+                case _:
+                    raise NotAllowedError("its graph has a tensor from nowhere")
+    return found
 
 
 def _check_value(name: str, config: Any) -> None:

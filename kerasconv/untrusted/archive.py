@@ -30,9 +30,15 @@ if TYPE_CHECKING:
 
 # Far above any network that the command line can use, far below what would hurt.
 MAX_FILE_BYTES = 1 << 30
-# The configurations of the largest networks of keras.applications take 1.3 MB.
+# The configurations of the largest networks of keras.applications take 1.3 MB, with
+# 20,000 lists and objects and 44,000 commas. Parsed, they take many times that.
 MAX_JSON_BYTES = 4 << 20
-MAX_CARD_BYTES = 1 << 18
+MAX_JSON_LISTS = 100_000
+MAX_JSON_VALUES = 400_000
+# Those of the zoo take 14 kB and have five dots a line at most. For each dot that a
+# key has Python's parser goes through all of the key.
+MAX_CARD_BYTES = 1 << 16
+MAX_CARD_DOTS = 50
 MAX_MEMBERS = 1000
 # Keras stores its members as they are; whoever compresses them gains a few per cent.
 MAX_RATIO = 100
@@ -98,14 +104,20 @@ class Archive:
 
 
 @overload
-def inspect(path: str | os.PathLike, *, trust: Literal[False] = False) -> Archive: ...
+def inspect(
+    path: str | os.PathLike, *, trust: Literal[False] = False, sealed: bool = False
+) -> Archive: ...
 
 
 @overload
-def inspect(path: str | os.PathLike, *, trust: bool) -> Archive | None: ...
+def inspect(
+    path: str | os.PathLike, *, trust: bool, sealed: bool = False
+) -> Archive | None: ...
 
 
-def inspect(path: str | os.PathLike, *, trust: bool = False) -> Archive | None:
+def inspect(
+    path: str | os.PathLike, *, trust: bool = False, sealed: bool = False
+) -> Archive | None:
     """Look a `.keras` file over before Keras opens it.
 
     Args:
@@ -113,6 +125,7 @@ def inspect(path: str | os.PathLike, *, trust: bool = False) -> Archive | None:
         trust: Leave out the list of classes and functions, the limits of size, and
             the form of the weights. The archive must still be whole, and the file
             must be the one that its own digests or a card beside it speak of.
+        sealed: Refuse a file that carries no digests of its contents.
 
     Returns:
         What the file holds; None for a trusted file without digests, which is left
@@ -128,13 +141,19 @@ def inspect(path: str | os.PathLike, *, trust: bool = False) -> Archive | None:
     digest = hashlib.sha256(data).hexdigest()
     try:
         members = _unpack(path, data, strict=not trust)
-        config = _parse(path, members, CONFIG)
-        metadata = _parse(path, members, METADATA)
+        config = _parse(path, members, CONFIG, strict=not trust)
+        metadata = _parse(path, members, METADATA, strict=not trust)
         if "class_name" not in config:
             raise damaged(path, f"its {CONFIG} describes no model")
         if not trust:
             allowed.check(config)
-        card = _card_beside(path)
+        card = _card_beside(path, digest)
+        if sealed and "kerasconv" not in metadata:
+            raise damaged(
+                path,
+                "it carries no digests of its contents (SHA-256), and should: somebody "
+                "took them off, or save_model did not write it",
+            )
         if trust and not card and "kerasconv" not in metadata:
             return None
         tensors = hdf5.read_tensors(members[WEIGHTS])
@@ -177,6 +196,13 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
     The file appears whole or not at all, and loads in plain Keras as any other.
     `load_model` and the command line refuse it if its configuration or any of its
     tensors is later changed, also where the archive was made to look whole again.
+
+    These digests notice accidents: damage, a mix-up, an edit that somebody forgot.
+    They cannot notice an attacker, for they are no signature: whoever can change the
+    file can write new digests into it, or take them off, and then it loads as any
+    file without. `load_model(path, sealed=True)` refuses a file without digests, and
+    a card beside the file, one that differs in anything; who may have changed both
+    must be known in another way, by a SHA-256 that the maker told you, say.
 
     Args:
         model: A built Keras model.
@@ -371,13 +397,25 @@ def _tensor_digest(tensor: "np.ndarray") -> str:
     return digest.hexdigest()
 
 
-def _card_beside(path: Path) -> dict[str, Any] | None:
+def settled(card: dict[str, Any], digest: str) -> dict[str, Any]:
+    """What a card says of the file of that SHA-256.
+
+    While new weights replace old ones, the card of the old ones holds that of the new
+    as `next`: whichever weights are there, it describes them.
+    """
+    coming = card.get("next")
+    if isinstance(coming, dict) and coming.get("sha256") == digest:
+        return coming
+    return {key: value for key, value in card.items() if key != "next"}
+
+
+def _card_beside(path: Path, digest: str) -> dict[str, Any] | None:
     """The facts of the card beside a file, if that is a card with digests."""
     card = path.with_suffix(".toml")
-    if not card.is_file() or card.stat().st_size > MAX_CARD_BYTES:
+    if not card.is_file():
         return None
     try:
-        facts = tomllib.loads(card.read_text(encoding="utf-8"))
+        facts = settled(tomllib.loads(_card_text(card)), digest)
     except (OSError, ValueError, RecursionError) as error:
         raise KerasconvError(
             f"{path} is not checked: the card {card} beside it cannot be read "
@@ -387,6 +425,17 @@ def _card_beside(path: Path) -> dict[str, Any] | None:
         facts.get("sha256"), str
     )
     return facts if held else None
+
+
+def _card_text(card: Path) -> str:
+    """The text of a card, if it is one that is parsed in no time."""
+    with card.open("rb") as file:
+        data = file.read(MAX_CARD_BYTES + 1)
+    if len(data) > MAX_CARD_BYTES:
+        raise ValueError(f"it takes more than {MAX_CARD_BYTES:,} bytes")
+    if any(line.count(b".") > MAX_CARD_DOTS for line in data.splitlines()):
+        raise ValueError(f"it has a line of more than {MAX_CARD_DOTS} dots")
+    return data.decode("utf-8")
 
 
 def _check_digests(archive: Archive, card: dict[str, Any] | None) -> None:
@@ -403,7 +452,8 @@ def _check_digests(archive: Archive, card: dict[str, Any] | None) -> None:
     if card is None or card["sha256"] == archive.digest:
         return
     tensors = {name: archive.digests[name] for name in archive.tensors}
-    changed = _first_difference(card["tensors"], tensors) or CONFIG
+    changed = _first_difference(card["tensors"], tensors)
+    changed = changed or f"{CONFIG} or {METADATA}"
     raise KerasconvError(
         f"{path} is not the file that the card {path.with_suffix('.toml')} beside it "
         f"describes: its {one_line(changed)} differs; restore the file, or take the "
@@ -416,9 +466,21 @@ def _first_difference(stated: dict[str, Any], found: dict[str, str]) -> str | No
     return next((n for n in names if stated.get(n) != found.get(n)), None)
 
 
-def _parse(path: Path, members: dict[str, bytes], name: str) -> dict[str, Any]:
+def _parse(
+    path: Path, members: dict[str, bytes], name: str, *, strict: bool
+) -> dict[str, Any]:
+    data = members[name]
+    if strict and (
+        data.count(b"[") + data.count(b"{") > MAX_JSON_LISTS
+        or data.count(b",") > MAX_JSON_VALUES
+    ):
+        raise refused(
+            path,
+            f"its {name} has more than {MAX_JSON_LISTS:,} lists or "
+            f"{MAX_JSON_VALUES:,} values",
+        )
     try:
-        found = json.loads(members[name])
+        found = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"its contents do not parse ({name}: {error})") from error
     if not isinstance(found, dict):

@@ -18,8 +18,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+# The largest networks of keras.applications have 1,546 tensors; each takes some 20 of
+# what is counted here, with its groups, their indices and messages.
+_MAX_PARTS = 200_000
 _MAX_DEPTH = 64
-_MAX_OBJECTS = 200_000
+_MAX_NAME = 1000
 _MAX_MESSAGES = 1024
 _MAX_RANK = 32
 
@@ -83,6 +86,7 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._seen: set[int] = set()
+        self._parts = 0
         self._stored: list[tuple[int, int, str]] = []
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -133,6 +137,8 @@ class _Reader:
                 raise FormatError(f"{name} holds {part} twice")
             found.add(part)
             place = f"{name}/{part}" if name else part
+            if len(place) > _MAX_NAME:
+                raise FormatError(f"it holds a name of more than {_MAX_NAME:,} letters")
             yield from self._group(place, child, depth + 1)
 
     def _entries(self, address: int, depth: int) -> Iterator[tuple[int, int]]:
@@ -174,6 +180,7 @@ class _Reader:
         start, end = names
         if offset >= end - start:
             raise FormatError("a name lies outside its list")
+        end = min(end, start + offset + 4 * _MAX_NAME + 1)
         stop = self._data.find(b"\0", start + offset, end)
         try:
             name = self._data[start + offset : stop].decode("utf-8")
@@ -217,6 +224,7 @@ class _Reader:
         return found
 
     def _message(self, name: str, kind: int, flags: int, at: int) -> None:
+        self._count()
         where = name or "the root"
         if kind in _REFUSED:
             raise FormatError(f"{where} has {_REFUSED[kind]}")
@@ -267,6 +275,9 @@ class _Reader:
         if rank > _MAX_RANK:
             raise FormatError(f"{name} has {rank} axes")
         shape = self._unpack(f"<{rank}Q", at)
+        # Also where an axis is 0: NumPy counts the others.
+        if math.prod(n or 1 for n in shape) >= 1 << 60:
+            raise FormatError(f"{name} is of shape {shape}")
         if flags and self._unpack(f"<{rank}Q", at + 8 * rank) != shape:
             raise FormatError(f"{name} can grow")
         return shape
@@ -307,8 +318,12 @@ class _Reader:
         if address in self._seen:
             raise FormatError("two names lead to one place")
         self._seen.add(address)
-        if len(self._seen) > _MAX_OBJECTS:
-            raise FormatError(f"it holds more than {_MAX_OBJECTS:,} objects")
+        self._count()
+
+    def _count(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise FormatError(f"it has more than {_MAX_PARTS:,} parts")
 
     def _bytes(self, start: int, size: int) -> bytes | memoryview:
         if start + size > len(self._data):

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasconv._arguments import allowance
 from kerasconv.errors import KerasconvError, one_line
 from kerasconv.untrusted import allowed
 from kerasconv.untrusted.archive import Archive, damaged, inspect, refused
@@ -13,23 +14,28 @@ from kerasconv.untrusted.archive import Archive, damaged, inspect, refused
 if TYPE_CHECKING:
     import keras
 
+# A window of 1000x1000, say. Kernels of as many numbers take 80 MB.
+MAX_COMPUTED = 1 << 20
 
-def load_file(path: Path, *, trust: bool = False) -> "keras.Model":
+
+def load_file(
+    path: Path, *, trust: bool = False, sealed: bool = False
+) -> "keras.Model":
     """The model in a `.keras` file, not compiled.
 
     Raises:
         KerasconvError: the file is missing, damaged, or refused.
     """
     path = path.expanduser()
-    archive = None if trust else inspect(path)
+    archive = None if trust else inspect(path, sealed=sealed)
     if archive is None:
-        inspect(path, trust=True)
+        inspect(path, trust=True, sealed=sealed)
     import kerasconv.layers  # noqa: F401  registers this package's layers
 
     if archive is None:
-        return _open(path, path, safe_mode=False)
+        return _build(path, path, safe_mode=False)
     # Keras would build the optimizers of nested models too.
-    allowed.drop_compilation(archive.config)
+    allowed.simplify(archive.config)
     try:
         allowed.resolve(archive.config)
     except allowed.NotAllowedError as error:
@@ -38,7 +44,7 @@ def load_file(path: Path, *, trust: bool = False) -> "keras.Model":
         copy = Path(folder) / "model.keras"
         archive.write(copy)
         _rehearse(archive, copy)
-        return _open(path, copy, safe_mode=True)
+        return _open(path, copy)
 
 
 def load_tensors(model: "keras.Model", archive: Archive) -> None:
@@ -53,11 +59,47 @@ def load_tensors(model: "keras.Model", archive: Archive) -> None:
         model.load_weights(copy)
 
 
-def _open(path: Path, copy: Path, *, safe_mode: bool) -> "keras.Model":
+def _open(path: Path, copy: Path) -> "keras.Model":
+    """The model, unless layers of ours compute more from arguments than they may."""
+    with allowance(MAX_COMPUTED) as granted:
+        try:
+            return _build(path, copy, safe_mode=True)
+        finally:
+            if granted.left < 0:
+                raise refused(
+                    path,
+                    "its windows and the kernels that its layers compute take more "
+                    f"than {MAX_COMPUTED:,} numbers",
+                )
+
+
+class _Sequential:
+    """Keras's `Sequential`, built once: Keras builds it anew after every layer."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "keras.Sequential":
+        from kerasconv._keras import keras
+
+        model = keras.Sequential(name=config["name"])
+        for i, layer in enumerate(config["layers"], 1):
+            layer = keras.saving.deserialize_keras_object(layer)
+            model.add(layer, rebuild=i == len(config["layers"]))
+        shape = config.get("build_input_shape")
+        if not model.built and isinstance(shape, list):
+            model.build(shape)
+        return model
+
+
+def _build(path: Path, copy: Path, *, safe_mode: bool) -> "keras.Model":
     from kerasconv._keras import keras
 
     try:
-        model = keras.saving.load_model(copy, compile=False, safe_mode=safe_mode)
+        model = keras.saving.load_model(
+            copy,
+            {"Sequential": _Sequential} if safe_mode else None,
+            compile=False,
+            safe_mode=safe_mode,
+        )
     except Exception as error:
         raise _unfit(path, error) from error
     if not isinstance(model, keras.Model):
@@ -86,7 +128,7 @@ def _try(archive: Archive, copy: Path, found: list[Exception]) -> None:
 
     try:
         with keras.StatelessScope(initialize_variables=False) as scope:
-            model = _open(archive.path, copy, safe_mode=True)
+            model = _open(archive.path, copy)
             empty = [v for v in model.weights if scope.get_current_value(v) is None]
         declared = Counter((tuple(v.shape), _kind(v.dtype)) for v in model.weights)
         declared -= Counter(

@@ -4,6 +4,7 @@ Lengths and places; what is done with tensors is in `slices.py`.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from kerasconv._arguments import (
     check_ints,
     check_name,
     spatial_rank,
+    spend,
 )
 from kerasconv._keras import keras
 from kerasconv.window import slices
@@ -85,7 +87,7 @@ class Window:
         Raises:
             ValueError: An argument is out of its range.
         """
-        return cls(
+        window = cls(
             check_ints("size", size, rank),
             check_ints("strides", strides, rank),
             check_ints("dilation_rate", dilation, rank),
@@ -94,6 +96,9 @@ class Window:
             centred=centred,
             data_format=check_data_format(data_format),
         )
+        # Its border and its taps will take as much.
+        spend(math.prod(span + 1 for span in window.spans))
+        return window
 
     @property
     def rank(self) -> int:

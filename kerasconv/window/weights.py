@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasconv import kernels as classical
-from kerasconv._arguments import check_choice, numbers
+from kerasconv._arguments import check_choice, numbers, spend
 
 __all__ = [
     "POOL_WEIGHTS",
@@ -45,6 +45,7 @@ class Kernels:
     def of(cls, array: Any) -> "Kernels":
         """From an array of shape `(number of kernels,) + size`."""
         array = np.asarray(array, dtype="float64")
+        spend(array.size)
         factors = []
         for kernel in array:
             lines = classical.separate(kernel)
@@ -97,6 +98,7 @@ def derivative_kernels(
     dilation: tuple[int, ...],
 ) -> Kernels:
     """The `Kernels` of `operator` (`kerasconv.kernels.sobel`), spread by `dilation`."""
+    spend(len(classical.axes_of(axis, rank)) * kernel_size**rank)
     array = operator(rank, axis, kernel_size, normalize)
     if normalize == "unit":
         # Over a dilated difference a ramp climbs that much further.
@@ -134,6 +136,7 @@ def pool_weights(weights: Any, size: tuple[int, ...], padding: str) -> Kernels:
 
 @functools.lru_cache(maxsize=256)
 def _named_pool_weights(name, size):
+    spend(math.prod(size))
     return Kernels.of(POOL_WEIGHTS[name](size)[None])
 
 
