@@ -1,19 +1,31 @@
 """Files written whole or not at all."""
 
 import os
+import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kerasconv.errors import KerasconvError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX = ".kerasconv-unfinished-"
+_UNFINISHED = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8}}(\..*)?")
 
 
 def write_with(path: str | os.PathLike, save: Callable[[Path], object]) -> None:
     """Let `save` write a file beside `path`, then move it into place.
 
     Whoever opens `path` meanwhile, or after the program was killed, finds the old
-    file or the new one, never a part of one.
+    file or the new one, never a part of one. What killed programs left beside it is
+    swept.
 
     Args:
         path: Where the file shall be; missing folders are made.
@@ -23,14 +35,12 @@ def write_with(path: str | os.PathLike, save: Callable[[Path], object]) -> None:
         KerasconvError: the place cannot be written.
     """
     path = Path(path)
+    handle: int | None = None
     beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
-        os.close(handle)
-        beside = Path(name)
+        _sweep(path.parent)
+        handle, beside = _unfinished(path)
         save(beside)
         _sync(beside)
         # mkstemp lets the owner alone read; the file is meant as any other is.
@@ -44,6 +54,67 @@ def write_with(path: str | os.PathLike, save: Callable[[Path], object]) -> None:
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
+def working_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what will be moved there; it goes with the context."""
+    _sweep(path.parent)
+    handle, folder = _unfinished(path, folder=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _unfinished(path: Path, *, folder: bool = False) -> tuple[int | None, Path]:
+    """A new file or folder beside `path`, locked until its handle is closed."""
+    while True:
+        if folder:
+            name = tempfile.mkdtemp("", _PREFIX, path.parent)
+            handle = None if fcntl is None else os.open(name, os.O_RDONLY)
+        else:
+            handle, name = tempfile.mkstemp(path.suffix, _PREFIX, path.parent)
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # Between the two lines another program may have swept it.
+        if os.path.exists(name):
+            return handle, Path(name)
+        os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed programs left unfinished in a folder.
+
+    A program that lives holds a lock on its own, which ends with it. Where a system
+    has no such locks nothing is removed.
+    """
+    try:
+        names = os.listdir(folder) if fcntl is not None else []
+    except OSError:
+        return  # one may write here and not look
+    for name in names:
+        if not _UNFINISHED.fullmatch(name):
+            continue
+        path = folder / name
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if stat.S_ISDIR(os.fstat(handle).st_mode):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+        except OSError:
+            pass  # it is being written, or belongs to somebody else
+        finally:
+            os.close(handle)
 
 
 def move_into_place(made: Path, path: Path) -> None:

@@ -1,7 +1,11 @@
 """Files are written whole or not at all."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -106,3 +110,59 @@ def test_an_old_folder_comes_back_where_the_new_one_cannot_move(tmp_path, monkey
         files.move_into_place(made, path)
     assert os.listdir(path) == ["path"]
     assert sorted(os.listdir(tmp_path)) == ["made", "path"]
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from kerasconv import files
+
+    def save(beside):
+        beside.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    path = Path(sys.argv[1])
+    if path.suffix:
+        files.write_with(path, save)
+    with files.working_folder(path) as folder:
+        save(folder / "graph")
+"""
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="needs a system with locks of files")
+@pytest.mark.parametrize("name", ["weights.keras", "folder"])
+def test_the_next_save_sweeps_what_a_killed_one_left(tmp_path, name):
+    script = textwrap.dedent(KILLED)
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / name])
+    assert done.returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1, "it was killed half way"
+    files.write_text(tmp_path / "other.txt", "")
+    assert os.listdir(tmp_path) == ["other.txt"]
+
+
+def test_the_sweep_keeps_what_is_being_written_and_what_is_not_ours(tmp_path):
+    others = [".weights-abcdefgh.keras", ".kerasconv-unfinished-x", ".kerasconv"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    target = tmp_path / "target"
+    target.write_text("mine")
+    link = tmp_path / ".kerasconv-unfinished-abcdefgh"
+    link.symlink_to(target)
+
+    def save(beside):
+        files.write_text(tmp_path / "second.txt", "")
+        assert beside.exists()
+        beside.write_text("first")
+
+    files.write_with(tmp_path / "first.txt", save)
+    with files.working_folder(tmp_path / "third") as folder:
+        files.write_text(tmp_path / "second.txt", "")
+        assert folder.is_dir()
+    assert set(os.listdir(tmp_path)) == {
+        *others,
+        "target",
+        link.name,
+        "first.txt",
+        "second.txt",
+    }
+    assert target.read_text() == "mine"

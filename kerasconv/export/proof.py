@@ -152,10 +152,8 @@ def export(
         **_checked_facts(model, input_range, class_names),
     }
     try:
-        with tempfile.TemporaryDirectory(
-            prefix=f".{path.stem}-", dir=path.parent, ignore_cleanup_errors=True
-        ) as work:
-            made = Path(work, path.name)
+        with files.working_folder(path) as work:
+            made = work / path.name
             done = _first_proven(traced, format, made, path, outputs, layout, facts)
             _move(made, path)
     except OSError as error:
