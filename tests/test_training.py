@@ -1,6 +1,8 @@
 """Training by recipe: on real digits, on every backend that trains."""
 
+import contextlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -24,9 +26,17 @@ from kerasconv import (
 )
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import ARCHITECTURES, Card, mnist_cnn
+from kerasconv.models import (
+    ARCHITECTURES,
+    Card,
+    load_model,
+    mnist_cnn,
+    save_model,
+    tensor_digests,
+)
+from kerasconv.models._card import file_digest, read_card
 from kerasconv.predict import Predictor
-from kerasconv.training import feeding, fitting, page
+from kerasconv.training import feeding, fitting, page, shipping
 
 TRAINS = backends.BACKENDS[keras.backend.backend()].trains
 trains = pytest.mark.skipif(not TRAINS, reason="Keras cannot train on this backend")
@@ -265,6 +275,89 @@ def test_a_damaged_checkpoint_is_named(digits, tmp_path, content):
     images = np.rint(digits[0] * 255).astype(np.uint8)
     with pytest.raises(KerasconvError, match=r"c\.npz cannot be read .* remove it"):
         training.fit(EVERYTHING, images, digits[1], checkpoint=path, resume=True)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("moves", range(4))
+def test_a_second_training_that_is_killed_leaves_a_whole_pair(
+    tmp_path, monkeypatch, moves
+):
+    def pair(name, value):
+        start = keras.initializers.Constant(value)
+        dense = keras.layers.Dense(1, kernel_initializer=start)
+        made = tmp_path / name
+        save_model(keras.Sequential([keras.Input((2,)), dense]), made)
+        facts = {"sha256": file_digest(made), "tensors": tensor_digests(made)}
+        return made, {**facts, "value": value, "recipe": {"name": name}}
+
+    path = tmp_path / "zoo" / "mnist.keras"
+    shipping.replace(path, *pair("first.keras", 1.0))
+    second = pair("second.keras", 2.0)
+    move, left = os.replace, [moves]
+
+    def killed(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        move(*arguments)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        shipping.replace(path, *second)
+    card = read_card(path.with_suffix(".toml"))
+    assert card.verify() == path
+    kernel = float(load_model(path).weights[0][0, 0])
+    # Card, weights, card: the second of the moves is what counts.
+    assert card.facts["value"] == kernel == (1.0 if moves < 2 else 2.0)
+    third = shipping.replace(path, *pair("third.keras", 3.0))
+    assert third.facts["value"] == load_model(path).weights[0][0, 0] == 3.0
+    assert "next" not in path.with_suffix(".toml").read_text()
+    assert sorted(os.listdir(path.parent)) == ["mnist.keras", "mnist.toml"]
+
+
+def altered(path, name, value):
+    """Write one entry of a checkpoint anew, and all of it as a whole archive."""
+    with np.load(path) as stored:
+        entries = dict(stored)
+    np.savez(path, **{**entries, name: value(entries.get(name))})
+
+
+@trains
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("variable_0", lambda old: old + 1),
+        ("variable_0", lambda old: old.reshape(-1)),
+        ("variable_0", lambda old: old.astype("float64")),
+        ("facts", lambda old: str(old).replace('"epochs": 1', '"epochs": 0')),
+        ("facts", lambda old: "[]"),
+        ("facts", lambda old: json.dumps({"variables": 1 << 62})),
+        ("sha256", lambda old: "0"),
+        ("more", lambda old: np.zeros(3)),
+    ],
+)
+def test_a_checkpoint_altered_inside_is_one_line(
+    digits, tmp_path, checkpoint_of_one_epoch, name, value
+):
+    path = tmp_path / "c.npz"
+    path.write_bytes(checkpoint_of_one_epoch)
+    altered(path, name, value)
+    images = np.rint(digits[0] * 255).astype(np.uint8)
+    with pytest.raises(
+        KerasconvError, match=r"c\.npz cannot be read .* remove"
+    ) as error:
+        training.fit(
+            EVERYTHING, images, digits[1], checkpoint=path, resume=True, epochs=1
+        )
+    assert str(error.value).isprintable()
+
+
+@pytest.fixture(scope="module")
+def checkpoint_of_one_epoch(digits, tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "c.npz"
+    images = np.rint(digits[0] * 255).astype(np.uint8)
+    training.fit(EVERYTHING, images, digits[1], checkpoint=path, epochs=1)
+    return path.read_bytes()
 
 
 @trains

@@ -4,11 +4,11 @@ Weights, optimizer, random state and epoch are written together and replaced as 
 whole: a training that is killed finds the last finished epoch there.
 """
 
+import hashlib
 import json
 import os
 import time
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasconv import data, files
 from kerasconv._keras import keras
-from kerasconv.errors import KerasconvError
+from kerasconv.errors import KerasconvError, one_line
 from kerasconv.recipes import Recipe
 from kerasconv.training.feeding import Batches, seed_epoch
 
@@ -92,13 +92,12 @@ class Keeper(keras.callbacks.Callback):
         if self.path is None or not self.path.exists():
             return 0
         try:
-            with np.load(self.path, allow_pickle=False) as stored:
-                facts = json.loads(str(stored["facts"]))
-                values = [stored[f"variable_{i}"] for i in range(facts["variables"])]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            facts, values = _read(self.path)
+        # Whatever the bytes are: zipfile and NumPy have a dozen errors for them.
+        except Exception as error:
             raise KerasconvError(
-                f"the checkpoint {self.path} cannot be read ({error}); remove it, or "
-                "train without --resume"
+                f"the checkpoint {self.path} cannot be read ({one_line(error)}); "
+                "remove it, or train without --resume"
             ) from error
         variables = _variables(model)
         if facts["identity"] != self.identity or len(values) != len(variables):
@@ -110,8 +109,7 @@ class Keeper(keras.callbacks.Callback):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         self.history, self.seconds = facts["history"], facts["seconds"]
-        # Older checkpoints do not have it.
-        self.cores = facts.get("cores", self.cores)
+        self.cores = facts["cores"]
         return facts["epochs"]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -155,7 +153,33 @@ class Keeper(keras.callbacks.Callback):
             for i, variable in enumerate(variables)
         }
         with open(path, "wb") as file:
-            np.savez(file, facts=json.dumps(facts), **values)
+            stated = json.dumps(facts)
+            digest = _digest(stated, values.values())
+            np.savez(file, facts=stated, sha256=digest, **values)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The facts and the variables of a checkpoint, as they were written.
+
+    Raises:
+        ValueError: they are not, by their digest; or whatever NumPy raises.
+    """
+    with np.load(path, allow_pickle=False) as stored:
+        stated, digest = str(stored["facts"]), str(stored["sha256"])
+        facts = json.loads(stated)
+        values = [stored[f"variable_{i}"] for i in range(facts["variables"])]
+        if len(stored.files) != 2 + len(values) or digest != _digest(stated, values):
+            raise ValueError("it is not as it was written, by its SHA-256")
+    return facts, values
+
+
+def _digest(facts: str, values: Iterable[np.ndarray]) -> str:
+    """SHA-256 of the facts, and of every variable's type, shape and values."""
+    found = hashlib.sha256(facts.encode())
+    for value in values:
+        found.update(f"{value.dtype.str} {value.shape} ".encode())
+        found.update(value.tobytes())
+    return found.hexdigest()
 
 
 def _variables(model: "keras.Model") -> list[Any]:

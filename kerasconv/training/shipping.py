@@ -1,14 +1,17 @@
 """A model of the zoo from its recipe: several seeds, one choice, what is written."""
 
+import contextlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from kerasconv import backends, data, files, untrusted
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import Card
+from kerasconv.models._card import read_card
 from kerasconv.recipes import Recipe, find_recipe
 from kerasconv.training import card as cards
 from kerasconv.training import page
@@ -90,20 +93,37 @@ def train(
     tests = [measure(run.model, *test) for run in runs]
     path = folder / f"{weights}.keras"
     with tempfile.TemporaryDirectory() as scratch:
-        # The weights move into place with the card right behind them: beside an older
-        # card they would be refused.
         made = Path(scratch) / path.name
         untrusted.save_model(chosen.model, made)
         facts = cards.facts(
             full, plan, epochs, runs, tests, chosen, made, (images, labels), test
         )
-        files.write_with(path, lambda place: shutil.copyfile(made, place))
-    card = cards.write(path.with_suffix(".toml"), facts)
+        card = replace(path, made, facts)
     page.write_pictures(card, chosen.model, *test, answers(chosen.model, test[0]))
     page.write(folder)
     for checkpoint in checkpoints:
         checkpoint.unlink(missing_ok=True)
     return card
+
+
+def replace(path: Path, made: Path, facts: dict[str, Any]) -> Card:
+    """Put new weights and their card where an earlier pair may be.
+
+    The card that is there first learns of the next one. So whenever the program is
+    killed, weights and card are a pair: the earlier one or the new one.
+
+    Args:
+        path: Where the weights shall be.
+        made: The new weights.
+        facts: What their card says.
+    """
+    place = path.with_suffix(".toml")
+    if path.exists() and place.exists():
+        # Nothing is lost where the card cannot be read: no pair was there.
+        with contextlib.suppress(KerasconvError):
+            cards.write(place, {**read_card(place).facts, "next": facts})
+    files.write_with(path, lambda beside: shutil.copyfile(made, beside))
+    return cards.write(place, facts)
 
 
 def _check(
