@@ -6,7 +6,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kerasconv.errors import KerasconvError
@@ -74,13 +74,17 @@ def working_folder(path: Path) -> Iterator[Path]:
 def _unfinished(path: Path, *, folder: bool = False) -> tuple[int | None, Path]:
     """A new file or folder beside `path`, locked until its handle is closed."""
     while True:
+        handle: int | None
         if folder:
             name = tempfile.mkdtemp("", _PREFIX, path.parent)
             handle = None if fcntl is None else os.open(name, os.O_RDONLY)
         else:
             handle, name = tempfile.mkstemp(path.suffix, _PREFIX, path.parent)
+        if handle is None:
+            return None, Path(name)
         if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            with suppress(OSError):  # a disk without locks, where nobody sweeps
+                fcntl.flock(handle, fcntl.LOCK_EX)
         # Between the two lines another program may have swept it.
         if os.path.exists(name):
             return handle, Path(name)

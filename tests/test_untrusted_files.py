@@ -714,6 +714,25 @@ def one_more_layer_than_is_stored(kit):
     return kit.layer(**dense)
 
 
+@trouble("num_oov_indices of 1,000,000,000")
+def a_lookup_with_a_list_of_eight_gigabytes(kit):
+    return kit.layer(
+        {"num_oov_indices": 1_000_000_000, "vocabulary": ["a"]},
+        module="keras.layers",
+        class_name="StringLookup",
+    )
+
+
+@trouble("input_shape of 60,000,000 elements")
+def a_normalization_of_500_megabytes(kit):
+    return kit.layer(
+        {"mean": 0.0, "variance": 1.0},
+        module="keras.layers",
+        class_name="Normalization",
+        build_config={"input_shape": [None, 60_000_000]},
+    )
+
+
 @trouble("batch_shape of 10,000,000,000 elements")
 def an_input_of_ten_billion_pixels(kit):
     def edit(config):
@@ -772,7 +791,7 @@ computes("a_dilated_convolution", "LearnedConv", filters=1, dilation_rate=10**9,
 computes(
     "fixed_filters_for_false_channels",
     "LearnedConv",
-    [None, 6, 6, 1_000_000],
+    [None, 6, 6, 400_000],
     filters=1,
     fixed_filters=[[1, 1, 1]] * 3,
 )

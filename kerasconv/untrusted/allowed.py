@@ -19,8 +19,11 @@ from kerasconv.untrusted import names
 MAX_DEPTH = 100
 MAX_OBJECTS = 20_000
 MAX_STEPS = 3_000
-# 64 million numbers, say an image of 4000x5000 pixels in three channels.
-MAX_ELEMENTS = 1 << 26
+# 16 million numbers, say an image of 2300x2400 pixels in three channels: Keras's
+# `Normalization` makes two arrays of the shape that it is told.
+MAX_ELEMENTS = 1 << 24
+# A lookup makes a list of so many places for what is not in its vocabulary.
+MAX_PLACES = 10_000
 
 _NUMBERS = re.compile(r"bool|u?int(8|16|32|64)|b?float16|float(32|64)")
 
@@ -234,6 +237,8 @@ def _check_value(name: str, config: Any) -> None:
 def _check_entry(key: str, value: Any) -> None:
     if key == "vocabulary" and isinstance(value, str):
         raise NotAllowedError("a layer of it reads its vocabulary from another file")
+    if key == "num_oov_indices" and isinstance(value, int) and value > MAX_PLACES:
+        raise NotAllowedError(f"it declares a num_oov_indices of {value:,}")
     if isinstance(value, int) and abs(value) >= 1 << 63:
         raise NotAllowedError(f"its {key[:40]!r} is too large a number")
     elif key.endswith("shape") and isinstance(value, list):
