@@ -630,6 +630,20 @@ def a_setting_of_keras_as_a_layer(kit):
     )
 
 
+@trouble("calls of them are more than 3,000")
+def a_split_into_a_million_parts(kit):
+    return kit.layer(
+        {"indices_or_sections": 1_000_000, "axis": 1},
+        module="keras.src.ops.numpy",
+        class_name="Split",
+    )
+
+
+@trouble("Unstack, which can run code")
+def an_operation_that_makes_a_tensor_for_every_row(kit):
+    return kit.layer({}, module="keras.src.ops.core", class_name="Unstack")
+
+
 @trouble("Map, which can run code")
 def an_operation_that_calls_a_function(kit):
     return kit.layer({}, module="keras.src.ops.core", class_name="Map")
@@ -1500,7 +1514,7 @@ RUNS_CODE = {
     "keras.layers": "FlaxLayer JaxLayer Lambda TFSMLayer TorchModuleWrapper",
     "keras.quantizers": "AWQConfig GPTQConfig",
     "keras.src.ops.core": "AssociativeScan Cond ForiLoop Map Scan Switch "
-    "VectorizedMap WhileLoop",
+    "Unstack VectorizedMap WhileLoop",
     "keras.src.ops.linalg": "JVP",
     "keras.dtype_policies": "AWQDTypePolicy GPTQDTypePolicy",
 }

@@ -172,7 +172,15 @@ def _check_object(item: dict[str, Any], built: bool) -> int:
         _check_graph(item)
     nodes = item.get("inbound_nodes")
     calls = len(nodes) if isinstance(nodes, list) else 1
-    return (name in names.STEPS.get(module, ())) * (1 + calls)
+    return (name in names.STEPS.get(module, ())) * (1 + calls + calls * _parts(item))
+
+
+def _parts(item: dict[str, Any]) -> int:
+    """How many calls it takes as long as to make the parts that a `Split` gives."""
+    config = item.get("config")
+    parts = config.get("indices_or_sections") if isinstance(config, dict) else None
+    count = len(parts) if isinstance(parts, list) else parts
+    return max(count, 0) // 50 if isinstance(count, int) else 0
 
 
 def _check_graph(item: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 Nothing is listed by its module or by how its name begins, so that what a later Keras
 brings is not taken before somebody has looked at it. Tests hold the lists to the
 installed Keras. What is left out may run code: it calls a function that it is given
-(`Lambda`, `Map`, `JVP`), or loads a program (`TFSMLayer`, `TorchModuleWrapper`).
+(`Lambda`, `Map`, `JVP`), or loads a program (`TFSMLayer`, `TorchModuleWrapper`); or it
+makes as many tensors as an axis is long (`Unstack`).
 """
 
 __all__ = ["ACTIVATIONS", "BUILT", "COMPILED", "MEASURES", "STEPS", "VALUES"]
@@ -45,7 +46,7 @@ UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 OPERATIONS = {
     "keras.src.ops.core": _names("""
     Cast ConvertToTensor SaturateCast Scatter ScatterUpdate Slice SliceUpdate
-    StopGradient Unstack
+    StopGradient
     """),
     "keras.src.ops.einops": _names("Rearrange"),
     "keras.src.ops.image": _names("""
