@@ -5,9 +5,9 @@ that names the argument, the rule and the value. Neither Keras nor tensors are n
 """
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -57,7 +57,9 @@ class Allowance:
     left: int
 
 
-_allowance: ContextVar[Allowance | None] = ContextVar("allowance", default=None)
+# By thread. No context variable: `torch.compile`, which follows `spend`, need not
+# look into an empty dict.
+_granted: dict[int, Allowance] = {}
 
 
 @contextmanager
@@ -67,12 +69,12 @@ def allowance(numbers: int) -> Iterator[Allowance]:
     A few bytes, `pool_size=20001`, make a layer compute a kernel of any size. A
     program may ask for that; a file of unknown origin may not.
     """
-    granted = Allowance(numbers)
-    token = _allowance.set(granted)
+    thread = threading.get_ident()
+    _granted[thread] = granted = Allowance(numbers)
     try:
         yield granted
     finally:
-        _allowance.reset(token)
+        del _granted[thread]
 
 
 def spend(numbers: int) -> None:
@@ -81,8 +83,7 @@ def spend(numbers: int) -> None:
     Raises:
         ValueError: They are more than are left of the `allowance`.
     """
-    granted = _allowance.get()
-    if granted is None:
+    if not _granted or (granted := _granted.get(threading.get_ident())) is None:
         return
     granted.left -= numbers
     if granted.left < 0:
