@@ -1571,6 +1571,8 @@ def test_every_layer_of_ours_is_on_the_list():
         if issubclass(found, keras.layers.Layer)
     }
     assert names.OURS["kerasconv.layers"] == layers - {"WindowLayer"}
+    older = [n for m, n in names.OURS.items() if m.startswith("kerasconv.layers._")]
+    assert frozenset.union(*older) == names.OURS["kerasconv.layers"]
 
 
 @pytest.mark.once

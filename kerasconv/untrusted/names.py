@@ -105,6 +105,10 @@ OURS = {
     "kerasconv.layers": _names(
         "FixedConv L2Pool LearnedConv LpPool PrewittConv SobelConv WeightedPool"
     ),
+    # As files name them that were written by older versions.
+    "kerasconv.layers._fixed": _names("FixedConv PrewittConv SobelConv"),
+    "kerasconv.layers._learned": _names("LearnedConv"),
+    "kerasconv.layers._pool": _names("L2Pool LpPool WeightedPool"),
     "kerasconv.ops": _names("WindowOperation"),
 }
 
