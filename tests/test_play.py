@@ -665,6 +665,18 @@ def test_without_javascript_or_data_the_page_says_what_to_do(browser, page):
     tab.close()
 
 
+@pytest.mark.parametrize("where", ["index.html", "bench.html"])
+def test_a_browser_without_what_the_page_needs_gets_a_sentence(browser, page, where):
+    context = browser.new_context()
+    context.add_init_script("delete Array.prototype.at; delete Object.entries")
+    tab = context.new_page()
+    tab.goto(f"{page.as_uri()}/{where}")
+    tab.evaluate("document.getAnimations().forEach((each) => each.finish())")
+    assert tab.locator("#old").is_visible()
+    assert "too old" in tab.locator("#old").inner_text()
+    context.close()
+
+
 def test_the_benches_compute_what_numpy_computes(visit):
     tab = visit("bench.html")
 

@@ -10,7 +10,6 @@
 			"This page has no networks beside it. The command kerasconv play makes it whole.";
 		return;
 	}
-	$("old").hidden = true;
 
 	const POOLED = "mnist_cnn/"; // the network that has weights for every kind of pooling
 	const state = {
@@ -408,6 +407,7 @@
 		asked();
 		await use();
 		controls();
+		$("old").hidden = true;
 		document.body.dataset.ready = performance.now().toFixed(0);
 	}
 

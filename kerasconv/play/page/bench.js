@@ -4,7 +4,6 @@
 (() => {
 	const { element, short, tint } = Draw;
 	const $ = (id, part) => document.getElementById(id).querySelector(part);
-	document.getElementById("old").hidden = true;
 
 	const BORDERS = {
 		constant: "zeros outside",
@@ -275,4 +274,5 @@
 	else startPhoto();
 	draw("one", one, { "[−1, 1]": [-1, 1], "[−1, 0, 1]": [-1, 0, 1], mean: [1 / 3, 1 / 3, 1 / 3].map((v) => Math.round(1e3 * v) / 1e3), "[1, 2, 4]": [1, 2, 4] }); // prettier-ignore
 	draw("two", two, Engine.KERNELS, drawPhoto);
+	document.getElementById("old").hidden = true;
 })();
