@@ -10,17 +10,18 @@ import threading
 import webbrowser
 from pathlib import Path
 
+import keras_values
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
 
-from kerasconv import backends, cli, play, untrusted
+from kerasconv import cli, play, untrusted
 from kerasconv import layers as kerasconv_layers
 from kerasconv._keras import keras
 from kerasconv.digits import load_digits
 from kerasconv.errors import KerasconvError
-from kerasconv.models import cards, load_model
+from kerasconv.models import cards
 from kerasconv.pictures import prepare_digit
 from kerasconv.pictures.read import grey_levels
 
@@ -61,36 +62,17 @@ def networks(page):
     return json.loads(text.removeprefix("const DATA = ").rstrip(";\n"))["networks"]
 
 
-def values_of(model, images):
-    """What Keras makes of the images, layer by layer, without an InputLayer."""
-    x, found = images, []
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        x = layer(x, training=False)
-        found.append(np.asarray(x.detach() if hasattr(x, "detach") else x, "float32"))
-    return found
-
-
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Files of a model's images and of Keras's values, and which layers they are of."""
+    """The request that compares a network of a page with Keras's values."""
     folder = tmp_path_factory.mktemp("reference")
 
-    def write(name, model, images, file):
-        stored = []
-        for i, values in enumerate([images, *values_of(model, images)]):
-            path = folder / f"{name.replace('/', '-')}-{i}.bin"
-            values.astype("<f4").tofile(path)
-            stored.append(str(path))
-        return {
-            "what": "differences",
-            "file": file,
-            "images": stored[0],
-            "layers": stored[1:],
-        }
+    def request(model, images, file):
+        place = folder / re.sub(r"\W", "-", str(model))
+        first, *layers = keras_values.write(str(model), images, place)
+        return {"what": "differences", "file": file, "images": first, "layers": layers}
 
-    return write
+    return request
 
 
 # -------------------------------------------------------------------- the engine
@@ -98,31 +80,22 @@ def reference(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def against_keras(page, reference):
-    """For each network that the page offers the request that compares it.
-
-    Keras computes in float64 where it can: its own float32 is up to 1e-6 off.
-    """
+    """For each network that the page offers the request that compares it."""
     images, _ = load_digits()
-    found, policy = {}, keras.config.dtype_policy()
-    backend = backends.activate()
-    if backend == "jax":
-        sys.modules["jax"].config.update("jax_enable_x64", True)
-    if backend != "openvino":
-        keras.config.set_dtype_policy("float64")
-    try:
-        for name, file in networks(page).items():
-            found[name] = reference(name, load_model(name), images, file)
-    finally:
-        keras.config.set_dtype_policy(policy)
-        if backend == "jax":
-            sys.modules["jax"].config.update("jax_enable_x64", False)
-    return found
+    return {
+        name: reference(name, images, file) for name, file in networks(page).items()
+    }
+
+
+def most_apart(name):
+    """How far an answer may lie from Keras's: fixed edges differ by backend."""
+    return 5e-6 if name.startswith("edge_classifier") else 1e-6
 
 
 def test_every_layer_of_every_offered_network_is_keras_own(node, against_keras):
     for name, worst in zip(against_keras, node(*against_keras.values()), strict=True):
         assert max(worst) <= 1e-5, (name, worst)
-        assert worst[-1] <= 1e-6, (name, worst)
+        assert worst[-1] <= most_apart(name), (name, worst)
 
 
 def test_what_the_microscope_adds_up_is_the_value_shown(node, against_keras):
@@ -280,7 +253,7 @@ def test_every_layer_of_a_learners_file_is_keras_own(
     for name, (path, model) in own_files.items():
         page = play.write(tmp_path / name, path).parent
         images = np.random.default_rng(4).random((3, *model.input_shape[1:]), "float32")
-        request = reference(name, model, images, networks(page)[name])
+        request = reference(path, images, networks(page)[name])
         request["layers"] = request["layers"][-len(play.read_network(path)["layers"]) :]
         (worst,) = node(request, at=page)
         assert max(worst) <= 1e-5, (name, worst)
@@ -506,7 +479,9 @@ def test_the_browser_computes_what_node_and_keras_compute(visit, against_keras):
             for n, values in enumerate(passed):
                 if values is not None:
                     worst = np.abs(np.float32(values) - layers[n][i]).max()
-                    assert worst <= (1e-6 if n == len(passed) - 1 else 1e-5), (name, n)
+                    assert worst <= (
+                        most_apart(name) if n == len(passed) - 1 else 1e-5
+                    ), (name, n)
 
 
 def test_an_address_leads_to_the_value_that_it_names_and_follows_the_choice(visit):

@@ -63,7 +63,7 @@ const Engine = (() => {
 		const { kernel, bias, groups } = layer;
 		const each = maps / groups; // maps that a filter sees
 		const made = filters / groups; // filters that see the same maps
-		const y = new Float32Array(rows * columns * filters);
+		const y = new Float64Array(rows * columns * filters);
 		const sums = new Float64Array(filters);
 		for (let row = 0, at = 0; row < rows; row++)
 			for (let column = 0; column < columns; column++, at += filters) {
@@ -160,7 +160,7 @@ const Engine = (() => {
 	function pool(x, layer) {
 		const [, width, maps] = x.shape;
 		const [rows, columns] = layer.shape;
-		const y = new Float32Array(rows * columns * maps);
+		const y = new Float64Array(rows * columns * maps);
 		const weighted = layer.pool === "weighted";
 		for (let row = 0, at = 0; row < rows; row++)
 			for (let column = 0; column < columns; column++) {

@@ -1,0 +1,61 @@
+"""What Keras makes of images, layer by layer, in files: the truth for the live page.
+
+    python tests/keras_values.py MODEL IMAGES.npy FOLDER
+
+MODEL is a name of the zoo or a file. Keras computes in float64, as the page does: its
+own float32 is up to 2e-6 off. OpenVINO has no float64, and may round to bfloat16, so
+where that is the backend another one computes, in a process of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from kerasconv import backends
+
+
+def write(model, images, folder):
+    """The paths of float32 files: the images, then the values of every layer."""
+    folder.mkdir(parents=True)
+    if backends.activate() == "openvino":
+        able = [n for n in ("torch", "jax", "tensorflow") if n in backends.installed()]
+        np.save(folder / "images.npy", images)
+        done = subprocess.run(
+            [sys.executable, __file__, model, folder / "images.npy", folder / "values"],
+            env={**os.environ, "KERAS_BACKEND": able[0]},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+    from kerasconv._keras import keras
+    from kerasconv.models import load_model
+
+    policy, jax = keras.config.dtype_policy(), None
+    if backends.activate() == "jax":
+        jax = sys.modules["jax"]
+        jax.config.update("jax_enable_x64", True)
+    try:
+        keras.config.set_dtype_policy("float64")
+        network, x, found = load_model(model), np.asarray(images, "float64"), [images]
+        for layer in network.layers:
+            if not isinstance(layer, keras.layers.InputLayer):
+                x = layer(x, training=False)
+                found.append(keras.ops.convert_to_numpy(x))
+    finally:
+        keras.config.set_dtype_policy(policy)
+        if jax is not None:
+            jax.config.update("jax_enable_x64", False)
+    paths = [folder / f"{i}.bin" for i in range(len(found))]
+    for path, values in zip(paths, found, strict=True):
+        np.asarray(values, "<f4").tofile(path)
+    return [str(path) for path in paths]
+
+
+if __name__ == "__main__":
+    model, images, folder = sys.argv[1:]
+    print(json.dumps(write(model, np.load(images), Path(folder))))
