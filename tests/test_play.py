@@ -87,15 +87,10 @@ def against_keras(page, reference):
     }
 
 
-def most_apart(name):
-    """How far an answer may lie from Keras's: fixed edges differ by backend."""
-    return 5e-6 if name.startswith("edge_classifier") else 1e-6
-
-
 def test_every_layer_of_every_offered_network_is_keras_own(node, against_keras):
     for name, worst in zip(against_keras, node(*against_keras.values()), strict=True):
         assert max(worst) <= 1e-5, (name, worst)
-        assert worst[-1] <= most_apart(name), (name, worst)
+        assert worst[-1] <= 1e-6, (name, worst)
 
 
 def test_what_the_microscope_adds_up_is_the_value_shown(node, against_keras):
@@ -479,9 +474,7 @@ def test_the_browser_computes_what_node_and_keras_compute(visit, against_keras):
             for n, values in enumerate(passed):
                 if values is not None:
                     worst = np.abs(np.float32(values) - layers[n][i]).max()
-                    assert worst <= (
-                        most_apart(name) if n == len(passed) - 1 else 1e-5
-                    ), (name, n)
+                    assert worst <= (1e-6 if n == len(passed) - 1 else 1e-5), (name, n)
 
 
 def test_an_address_leads_to_the_value_that_it_names_and_follows_the_choice(visit):
