@@ -33,7 +33,7 @@ BACKEND = "jax"
 COPIED = ("kerasconv", "models", "tests", "tutorials", ".ci", ".hatch", "LICENSE")
 COPIED += ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml")
 
-SECONDS = 600
+SECONDS = 1800
 """After so long a test that a fault keeps busy has failed."""
 
 # What the tests import and no fault changes is imported once.

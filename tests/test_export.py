@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasconv import backends, cli, layers
+from kerasconv import backends, cli, files, layers
 from kerasconv import export as exports
 from kerasconv._keras import keras
 from kerasconv.data import DATASETS
@@ -344,6 +344,50 @@ class TestAFileThatIsNotProven:
         with pytest.raises(KerasconvError, match="ended by signal 6"):
             export(doubling, tmp_path / "made.onnx", "onnx")
         assert not (tmp_path / "made.onnx").exists()
+
+
+@pytest.mark.once
+def test_a_difference_is_relative_to_the_largest_value_beyond_one():
+    small, large = np.array([[0.5, -0.25]]), np.array([[-50.0, 4.0]])
+    assert proof._difference(small + 1e-3, small) == pytest.approx(1e-3)
+    assert proof._difference(large + 1e-3, large) == pytest.approx(2e-5)
+    assert proof._difference(np.zeros((1, 1)), np.zeros((1, 2))) == np.inf
+
+
+@pytest.mark.once
+def test_a_file_is_held_to_keras_on_every_batch(doubling, monkeypatch):
+    batches = [np.ones((n, 4), "f4") for n in (1, 3)]
+
+    def run(module, format, path, given, answered):
+        right, wrong = 2 * batches[0], 2 * batches[1] + [[0], [0], [1]]
+        found = {"arr_0:doubled": right, "arr_1:doubled": wrong}
+        np.savez(answered, shape=json.dumps([None, 4]), **found)
+        return ""
+
+    monkeypatch.setattr(proof, "_run", run)
+    job = writers.Job("onnx", "made.onnx", ["doubled"], "NC", {})
+    expected = [[2 * batch] for batch in batches]
+    with pytest.raises(KerasconvError, match=r"differs from Keras by 5\.0e-01 in dou"):
+        proof._prove(doubling, job, batches, expected)
+
+
+@pytest.mark.once
+def test_openvinos_graph_is_never_beside_weights_of_another(tmp_path, monkeypatch):
+    old, made = tmp_path / "d.xml", tmp_path / "made.xml"
+    for path in (old, made):
+        path.write_text(f"graph of {path.stem}")
+        path.with_suffix(".bin").write_text(f"weights of {path.stem}")
+    move = files.move_into_place
+
+    def stop(source, target):
+        move(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(proof.files, "move_into_place", stop)
+    with pytest.raises(KeyboardInterrupt):
+        proof._move(made, old)
+    assert not old.exists()
+    assert old.with_suffix(".bin").read_text() == "weights of made"
 
 
 @pytest.mark.once

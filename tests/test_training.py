@@ -377,8 +377,47 @@ def test_every_recipe_can_be_carried_out(name):
     assert [type(layer).__name__ for layer in layers] == [
         layer for layer, _ in recipe.augmentation
     ]
-    assert type(fitting._optimizer(recipe, 100)).__name__.lower() == recipe.optimizer
+    optimizer = fitting._optimizer(recipe, 100)
+    assert type(optimizer).__name__.lower() == recipe.optimizer
+    assert (optimizer.weight_decay or 0) == recipe.weight_decay
+    assert optimizer.use_ema == (recipe.ema_momentum is not None)
+    if optimizer.use_ema:
+        assert optimizer.ema_momentum == recipe.ema_momentum
     assert name.startswith(f"{recipe.architecture}/")
+
+
+@pytest.mark.once
+def test_the_dropout_of_a_recipe_is_for_training_and_is_not_shipped():
+    rates = [
+        [y.rate for y in network.layers if isinstance(y, keras.layers.Dropout)]
+        for network in (
+            training.build(EVERYTHING),
+            training.build(EVERYTHING, training=False),
+        )
+    ]
+    assert rates == [[0.4], [0.5]], "the architecture's own"
+
+
+@pytest.mark.once
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch):
+    path = tmp_path / "c.npz"
+    path.write_bytes(b"the last epoch")
+    batches = feeding.Batches(np.zeros(4), np.zeros(4), 2)
+    keeper = checkpoint.Keeper(path, "{}", 0, batches, 1, None)
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    network.compile("sgd", "mse")
+    keeper.set_model(network)
+
+    def half(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", half)
+    keeper.on_epoch_begin(0)
+    with pytest.raises(KerasconvError, match=r"c\.npz cannot be written"):
+        keeper.on_epoch_end(0, {"loss": 1.0})
+    assert path.read_bytes() == b"the last epoch"
+    assert os.listdir(tmp_path) == ["c.npz"]
 
 
 @trains

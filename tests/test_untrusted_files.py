@@ -1986,6 +1986,19 @@ class TestHdf5:
 
 
 @pytest.mark.once
+def test_members_that_are_small_each_may_not_be_large_together(kit, monkeypatch):
+    members = kit.members()
+    # Half as large where it is packed: no bomb.
+    members["assets/a/vocabulary.txt"] = np.random.default_rng(0).bytes(50_000).hex()
+    kit.pack(members, zipfile.ZIP_DEFLATED)
+    most = max(map(len, members.values()))
+    assert kit.path.stat().st_size < most < sum(map(len, members.values()))
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", most)
+    with pytest.raises(KerasconvError, match=r"inside it unpacks to [\d,]+ bytes;"):
+        load_model(kit.path)
+
+
+@pytest.mark.once
 def test_three_hundred_mutations_never_give_wrong_weights_unnoticed():
     script = Path(__file__).parent / "fuzz" / "keras_files.py"
     done = subprocess.run(
