@@ -5,17 +5,30 @@ milliseconds; a network of this size needs a fraction of one.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
+from kerasconv.errors import KerasconvError
 
 __all__ = ["Predictor", "feature_maps"]
 
+Shape = tuple[int, ...]
+Answer = Callable[[Sequence[Any], Any], Any]
 Forward = Callable[[np.ndarray], np.ndarray]
+
+# Keras, and torch's export, trace one model at a time, whoever's it is.
+_tracing = threading.Lock()
+
+# Floats this many times the largest value that a model takes are no such values.
+_BEYOND = 16
+
+# How often the weights of a model that is being trained are read before giving up.
+_READS = 100
 
 
 class Predictor:
@@ -26,16 +39,23 @@ class Predictor:
     padded. Inference mode: dropout does nothing, batch normalisation uses its
     moving statistics.
 
-    Make a new one after training further: an old one need not follow the model.
+    The weights are those of the moment when it was made, on every backend, whatever
+    becomes of the model later: make a new one after training further. It can be
+    pickled and deep-copied; the copy compiles anew, also on another backend.
 
     Args:
         model: A built Keras model with one image input and one output.
         batch_size: Images a batch. Larger batches need more memory and, for networks
             of this size, are no faster.
+        input_range: The least and the largest value of an image as the model takes
+            it: uint8 pixels are brought to it. (0, 255) suits a model that begins
+            with its own `Rescaling`.
 
     Raises:
-        ValueError: the model has several inputs or outputs, an input of unknown
-            size, or `batch_size` is not positive.
+        ValueError: the model has several inputs or outputs, an input of strings or
+            of unknown size, or an argument makes no sense.
+        KerasconvError: another thread trains the model, and its weights cannot be
+            had (on JAX `fit` takes them out of the model until an epoch ends).
 
     Example:
         >>> from kerasconv.digits import load_digits
@@ -48,7 +68,13 @@ class Predictor:
         (10,)
     """
 
-    def __init__(self, model: "keras.Model", *, batch_size: int = 128) -> None:
+    def __init__(
+        self,
+        model: "keras.Model",
+        *,
+        batch_size: int = 128,
+        input_range: tuple[float, float] = (0, 1),
+    ) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
                 f"`batch_size` must be a positive int. Received: {batch_size!r}"
@@ -64,34 +90,58 @@ class Predictor:
                 "`model` must have an input of known size. Received: an input of "
                 f"shape {self.input_shape}"
             )
+        if model.inputs[0].dtype == "string":
+            raise ValueError(
+                "`model` must have an input of numbers. Received: an input of strings"
+            )
+        least, largest = input_range
+        if not least < largest:
+            raise ValueError(
+                "`input_range` must be the least and the largest value of an image. "
+                f"Received: {input_range!r}"
+            )
         self.batch_size = batch_size
-        self._forward = _COMPILERS[keras.backend.backend()](model)
+        self.input_range = least, largest
+        self._model = model
+        with _tracing:
+            self._weights = _weights_of(model)
+            answer = partial(_answer, model, list(model.weights))
+            self._forward = _COMPILERS[keras.backend.backend()](
+                answer, self._weights, self.input_shape
+            )
         self._compiled: set[int] = set()
-        self._lock = threading.Lock()
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
+    def __reduce__(self) -> tuple:
+        with _tracing:
+            config = keras.saving.serialize_keras_object(self._model)
+        config.pop("compile_config", None)
+        settings = {"batch_size": self.batch_size, "input_range": self.input_range}
+        return _revived, (config, self._weights, settings)
+
+    def __call__(self, images: Any) -> np.ndarray:
         """The model's output for one image or many.
 
         Args:
-            images: Float images of the model's input shape, with or without a
-                batch axis in front; uint8 pixels are divided by 255.
+            images: Images of the model's input shape, with or without a batch axis in
+                front: floats in the model's range, or uint8 pixels, which are brought
+                to it. Or anything that gives batches of images one after the other,
+                or pairs of which these are the first: a `tf.data.Dataset`, a
+                `keras.utils.PyDataset`, a `torch.utils.data.DataLoader`, a generator.
 
         Returns:
             float32 array, a row an image; without the batch axis if `images` has
             none.
 
         Raises:
-            ValueError: the images are of another shape or type.
+            ValueError: the images are of another shape or type; or they are floats
+                that plainly are pixels: none is negative, and one is over 16 times
+                the largest value of `input_range`.
         """
-        images = np.asarray(images)
-        if images.dtype == np.uint8:
-            images = to_unit(images)
-        elif not np.issubdtype(images.dtype, np.floating):
-            raise ValueError(
-                "`images` must hold floats in [0, 1], or uint8 pixels. Received: "
-                f"dtype {images.dtype}"
-            )
-        images = np.ascontiguousarray(images, np.float32)
+        if not isinstance(images, np.ndarray):
+            if not (hasattr(images, "__array__") or isinstance(images, _VALUES)):
+                return self._answer_each(_batches(images))
+            images = _array(images)
+        images = self._checked(images)
         if images.shape == self.input_shape:
             return self._run(images[None])[0]
         if images.shape[1:] != self.input_shape:
@@ -108,6 +158,40 @@ class Predictor:
             [self._run_batch(images[s : s + self.batch_size]) for s in starts]
         )
 
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        """The images as floats in the model's range."""
+        least, largest = self.input_range
+        if images.dtype == np.uint8:
+            images = to_unit(images)
+            if (least, largest) != (0, 1):
+                images = images * np.float32(largest - least) + np.float32(least)
+            return np.ascontiguousarray(images)
+        if not np.issubdtype(images.dtype, np.floating):
+            raise ValueError(
+                f"`images` must hold floats in [{least}, {largest}], or uint8 pixels. "
+                f"Received: dtype {images.dtype}"
+            )
+        images = np.ascontiguousarray(images, np.float32)
+        if images.size and (top := images.max()) > _BEYOND * largest:
+            bottom = images.min()
+            if bottom >= 0:
+                raise ValueError(
+                    f"`images` must hold floats in [{least}, {largest}]. Received: "
+                    f"floats from {bottom:g} to {top:g}; divide pixels by 255 or give "
+                    "them as uint8, or state the model's own range as `input_range`"
+                )
+        return images
+
+    def _answer_each(self, batches: Iterator[Any]) -> np.ndarray:
+        answers = []
+        for batch in batches:
+            images = _array(batch[0] if isinstance(batch, list | tuple) else batch)
+            one = images.shape == self.input_shape
+            answers.append(self(images[None] if one else images))
+        if not answers:
+            return self(np.zeros((0, *self.input_shape), np.float32))
+        return np.concatenate(answers)
+
     def _run_batch(self, images: np.ndarray) -> np.ndarray:
         missing = self.batch_size - len(images)
         if missing:
@@ -116,13 +200,88 @@ class Predictor:
         return self._run(images)[: self.batch_size - missing]
 
     def _run(self, images: np.ndarray) -> np.ndarray:
-        # The first call with a shape traces the model, and a Keras model may not be
-        # traced in two threads at once.
+        # The first call with a shape traces the model.
         if len(images) not in self._compiled:
-            with self._lock:
+            with _tracing:
                 self._forward(images)
                 self._compiled.add(len(images))
         return self._forward(images)
+
+
+# What NumPy makes an array of, or refuses in its own words.
+_VALUES = (list, tuple, str, bytes, int, float, type(None))
+
+
+def _array(images: Any) -> np.ndarray:
+    if hasattr(images, "detach"):  # a tensor of torch's, on any device
+        images = images.detach().cpu()
+    return np.asarray(images)
+
+
+def _batches(source: Any) -> Iterator[Any]:
+    """The batches of a data set or loader, as long as it has an end."""
+    endless = ValueError(
+        "`images` must have an end. Received: a data set that repeats for ever; take "
+        "so many of its batches, or leave out its `repeat()`"
+    )
+    if isinstance(source, keras.utils.PyDataset):
+        if source.num_batches is None:
+            raise endless
+        return (source[i] for i in range(source.num_batches))
+    # tf.data.INFINITE_CARDINALITY
+    if hasattr(source, "cardinality") and int(source.cardinality()) == -1:
+        raise endless
+    try:
+        return iter(source)
+    except TypeError:
+        raise ValueError(
+            "`images` must be an array of images, or give batches of them. Received: "
+            f"{type(source).__name__}"
+        ) from None
+
+
+def _weights_of(model: Any) -> list[np.ndarray]:
+    """A copy of all weights as they were at one moment.
+
+    Another thread may be training the model. Where two readings in a row agree, no
+    step fell between the first weight and the last.
+    """
+    before = _read(model)
+    for _ in range(_READS):
+        after = _read(model)
+        if all(a.tobytes() == b.tobytes() for a, b in zip(before, after, strict=True)):
+            return after
+        before = after
+    raise _in_training()
+
+
+def _read(model: Any) -> list[np.ndarray]:
+    try:
+        # Not `value`: on JAX `fit` takes the weights out of the model, and `value`
+        # then invents some.
+        values = [variable._value for variable in model.weights]
+        if any(value is None for value in values):
+            raise _in_training()
+        return [np.array(keras.ops.convert_to_numpy(value)) for value in values]
+    except RuntimeError as error:  # JAX: array has been deleted
+        raise _in_training() from error
+
+
+def _in_training() -> KerasconvError:
+    return KerasconvError(
+        "another thread trains `model`, whose weights cannot be read meanwhile; make "
+        "the predictor before `fit` or after, or in a callback's `on_epoch_end`"
+    )
+
+
+def _revived(config: dict, weights: list[np.ndarray], settings: dict) -> Predictor:
+    """What pickle calls to make a predictor again."""
+    import kerasconv.layers  # noqa: F401  registers this package's layers
+
+    # A pickle can run any code as it is: a Lambda within adds no danger.
+    model = keras.saving.deserialize_keras_object(config, safe_mode=False)
+    model.set_weights(weights)
+    return Predictor(model, **settings)
 
 
 def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarray]:
@@ -166,75 +325,80 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
     }
 
 
-def _tensorflow(model: Any) -> Forward:
+def _answer(model: Any, variables: list, weights: Sequence[Any], images: Any) -> Any:
+    """What the model makes of images with these weights instead of its own."""
+    with keras.StatelessScope(list(zip(variables, weights, strict=True))):
+        return model(images, training=False)
+
+
+def _tensorflow(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *model.inputs[0].shape[1:]])])
+    constants = [tf.constant(weight) for weight in weights]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *shape])])
     def forward(images):
-        return model(images, training=False)
+        return answer(constants, images)
 
     compiled = forward.get_concrete_function()
     return lambda images: compiled(tf.constant(images)).numpy()
 
 
-def _jax(model: Any) -> Forward:
+def _jax(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
     import jax
 
-    # Copies, because Keras's own predict and fit donate a model's arrays to their
-    # programs, which deletes them; and arguments of the program, because the compiler
-    # would spend its time folding constants.
-    weights = (
-        [jax.numpy.array(v.value, copy=True) for v in model.trainable_variables],
-        [jax.numpy.array(v.value, copy=True) for v in model.non_trainable_variables],
-    )
-
-    @jax.jit
-    def forward(weights, images):
-        return model.stateless_call(*weights, images, training=False)[0]
-
-    return lambda images: np.asarray(forward(weights, images))
+    # Arguments of the program, because the compiler would spend its time folding
+    # constants.
+    arrays = [jax.numpy.asarray(weight) for weight in weights]
+    forward = jax.jit(answer)
+    return lambda images: np.asarray(forward(arrays, images))
 
 
-def _torch(model: Any) -> Forward:
+def _torch(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
     import torch
 
+    device = torch.device(keras.ops.convert_to_tensor(0.0).device)
     programs: dict[int, Any] = {}
-    device = model.weights[0].value.device if model.weights else "cpu"
-    model.eval()
+    tensors = [keras.ops.convert_to_tensor(weight) for weight in weights]
 
     def forward(images):
         batch = torch.from_numpy(images).to(device)
         with torch.inference_mode():
             if len(images) not in programs:
-                programs[len(images)] = _exported(model, batch)
+                programs[len(images)] = _exported(answer, tensors, batch)
             return programs[len(images)](batch).cpu().numpy()
 
     return forward
 
 
-def _exported(model: Any, batch: Any) -> Callable:
+def _exported(answer: Answer, weights: list, batch: Any) -> Callable:
     """The model as a graph of torch operations, without Keras's cost a layer."""
     import torch
 
-    def eager(images):
-        return model(images, training=False)
+    class Program(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for i, weight in enumerate(weights):
+                self.register_buffer(f"weight_{i}", weight)
+
+        def forward(self, images):
+            return answer(list(self.buffers()), images)
 
     try:
         with torch.no_grad():
-            return torch.export.export(model, (batch.clone(),)).module()
+            return torch.export.export(Program().eval(), (batch.clone(),)).module()
     except Exception:
         # What torch cannot export it can still run.
-        return eager
+        return partial(answer, weights)
 
 
-def _openvino(model: Any) -> Forward:
+def _openvino(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
     import openvino
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset13 as opset
 
-    shape = [-1, *model.inputs[0].shape[1:]]
-    parameter = opset.parameter(shape=shape, dtype=openvino.Type.f32)
-    output = model(OpenVINOKerasTensor(parameter.output(0)), training=False)
+    parameter = opset.parameter(shape=[-1, *shape], dtype=openvino.Type.f32)
+    output = answer(weights, OpenVINOKerasTensor(parameter.output(0)))
     graph = openvino.Model([opset.result(output.output)], [parameter])
     # On a processor with bfloat16 OpenVINO would round float32 to it unasked: three
     # digits instead of seven.
@@ -250,12 +414,13 @@ def _openvino(model: Any) -> Forward:
     return forward
 
 
-def _numpy(model: Any) -> Forward:
-    return lambda images: np.asarray(model(images, training=False), np.float32)
+def _numpy(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
+    return lambda images: np.asarray(answer(weights, images), np.float32)
 
 
-# The forward pass of each backend: the one place of this module where they differ.
-_COMPILERS: dict[str, Callable[[Any], Forward]] = {
+# The forward pass of each backend, the one place of this module where they differ: of
+# the model as a function of weights and images, its weights, and an image's shape.
+_COMPILERS: dict[str, Callable[[Answer, list[np.ndarray], Shape], Forward]] = {
     "tensorflow": _tensorflow,
     "jax": _jax,
     "torch": _torch,

@@ -1,16 +1,23 @@
 """The compiled predictor: right for every number of images, from every thread."""
 
+import copy
 import json
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from kerasconv import predict
 from kerasconv._keras import keras
+from kerasconv.errors import KerasconvError
+from kerasconv.layers import SobelConv
 from kerasconv.models import mnist_cnn
 from kerasconv.pictures import to_unit
 from kerasconv.predict import Predictor, feature_maps
@@ -62,6 +69,70 @@ def test_uint8_pixels_are_divided_by_255(predictor, digits):
     pixels = np.rint(digits[0] * 255).astype(np.uint8)
     np.testing.assert_allclose(predictor(pixels), predictor(digits[0]), atol=1e-6)
     np.testing.assert_array_equal(to_unit(pixels), digits[0])
+
+
+def test_pixels_are_brought_to_the_range_of_the_model(small):
+    model, images = small
+    pixels = np.rint(255 * images).astype(np.uint8)
+    floats = pixels.astype(np.float32)
+    for bounds, scaled in (((-1, 1), floats / 127.5 - 1), ((0, 255), floats)):
+        predictor = Predictor(model, input_range=bounds)
+        np.testing.assert_allclose(predictor(pixels), predictor(scaled), atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [255.0, 254.3, 65535.0, 20.0])
+def test_floats_that_plainly_are_pixels_are_refused(predictor, digits, scale):
+    with pytest.raises(ValueError, match=rf"\[0, 1\].*from 0 to {scale:g}.*divide"):
+        predictor(digits[0] * np.float32(scale))
+    with pytest.raises(ValueError, match="divide"):
+        predictor(digits[0][0] * np.float32(scale))
+
+
+def test_floats_that_may_be_something_else_are_taken(predictor, digits):
+    assert predictor(digits[0] * 2).shape == (64, 10)
+    assert predictor(digits[0] * 300 - 1).shape == (64, 10)
+
+
+def test_batches_of_any_source_are_taken(small):
+    model, images = small
+    predictor = Predictor(model, batch_size=2)
+    whole, labels = predictor(images), np.arange(5)
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return images[2 * i : 2 * i + 2], labels[2 * i : 2 * i + 2]
+
+    sources = [iter(images), ((x[None], 0) for x in images), Batches()]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        pairs = tf.data.Dataset.from_tensor_slices((images, labels))
+        sources += [pairs, pairs.batch(2), pairs.batch(2).map(lambda x, y: x)]
+        with pytest.raises(ValueError, match="must have an end"):
+            predictor(pairs.batch(2).repeat())
+    if keras.backend.backend() == "torch":
+        import torch
+
+        both = torch.utils.data.TensorDataset(*map(torch.tensor, (images, labels)))
+        sources += [torch.utils.data.DataLoader(both, batch_size=2)]
+        np.testing.assert_allclose(predictor(torch.tensor(images)), whole, atol=1e-6)
+    for source in sources:
+        np.testing.assert_allclose(predictor(source), whole, atol=1e-6)
+    assert predictor(iter(())).shape == (0, 3)
+    endless = Batches()
+    type(endless).num_batches = None
+    with pytest.raises(ValueError, match="must have an end"):
+        predictor(endless)
+
+
+@pytest.mark.parametrize("what", ["image.png", ["a"], None, object(), {"x": 1}])
+def test_what_is_no_image_is_refused_in_one_line(predictor, what):
+    with pytest.raises(ValueError, match="`images` must") as caught:
+        predictor(what)
+    assert "\n" not in str(caught.value)
 
 
 def test_float64_and_strided_images_are_taken(predictor, digits):
@@ -161,19 +232,132 @@ def test_four_processes_at_a_first_use_all_answer_right(tmp_path, model, digits)
     assert "backend" in json.loads((home / ".keras" / "keras.json").read_text())
 
 
-def test_the_model_may_be_used_and_trained_further(digits):
-    images, labels = digits
-    model = mnist_cnn()
-    predictor = Predictor(model)
+@pytest.fixture(scope="module")
+def small():
+    """A network that compiles at once, and images for it."""
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            SobelConv(axis=0),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    return model, np.random.default_rng(0).random((5, 4, 4, 1), np.float32)
+
+
+def changed(model):
+    """Give a model other weights, as a step of training does: in place."""
+    for variable in model.weights:
+        variable.assign(-keras.ops.convert_to_numpy(variable))
+
+
+def test_the_weights_are_those_of_the_moment_when_it_was_made(small):
+    model, images = small
+    predictor, late = Predictor(model), Predictor(model)
     before = predictor(images)
-    model.predict(images, verbose=0)
-    if keras.backend.backend() in ("tensorflow", "jax", "torch"):
-        model.compile("adam", loss="sparse_categorical_crossentropy")
-        model.fit(images, labels, verbose=0)
-        assert np.abs(Predictor(model)(images) - before).max() > 1e-6
-    if keras.backend.backend() == "jax":  # elsewhere it follows the model
-        np.testing.assert_array_equal(predictor(images), before)
-    assert np.isfinite(predictor(images)).all()
+    changed(model)
+    np.testing.assert_array_equal(predictor(images), before)
+    # One that had compiled nothing yet, too.
+    np.testing.assert_allclose(late(images), before, atol=1e-6)
+    assert np.abs(Predictor(model)(images) - before).max() > 1e-3
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() in ("numpy", "openvino"), reason="training needs gradients"
+)
+def test_another_thread_may_train_the_model_meanwhile(small):
+    model, images = small
+    model.compile("sgd", loss="sparse_categorical_crossentropy")
+    labels = np.zeros(len(images), "int64")
+    predictor = Predictor(model)
+    before, seen, epochs = predictor(images), [], []
+    between = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: epochs.append(Predictor(model)(images))
+    )
+    training = threading.Thread(
+        target=model.fit,
+        args=(images, labels),
+        kwargs={"epochs": 20, "verbose": 0, "callbacks": [between]},
+    )
+    training.start()
+    while training.is_alive():
+        seen.append(predictor(images))
+    training.join()
+    for answer in [*seen, predictor(images)]:
+        np.testing.assert_array_equal(answer, before)
+    assert len(epochs) == 20
+    np.testing.assert_allclose(epochs[-1], Predictor(model)(images), atol=1e-6)
+    assert all(np.diff([answer[:, 0].sum() for answer in epochs]) > 0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a rule of JAX's trainer")
+def test_weights_that_fit_has_taken_out_of_the_model_are_not_invented(small):
+    model, _ = small
+    kept = [variable._value for variable in model.weights]
+    try:
+        model.weights[0]._value = None  # as Keras's JAX trainer does
+        with pytest.raises(KerasconvError, match="another thread trains"):
+            Predictor(model)
+    finally:
+        for variable, value in zip(model.weights, kept, strict=True):
+            variable._value = value
+
+
+def test_weights_are_read_again_until_no_step_fell_between(small, monkeypatch):
+    model, _ = small
+    torn = [[np.zeros(1), np.ones(1)], *[[np.ones(1), np.ones(1)]] * 2]
+    monkeypatch.setattr(predict, "_read", lambda model: torn.pop(0))
+    assert [float(w[0]) for w in predict._weights_of(model)] == [1, 1]
+    steps = iter(range(10**6))
+    monkeypatch.setattr(predict, "_read", lambda model: [np.full(1, next(steps))])
+    with pytest.raises(KerasconvError, match="another thread trains"):
+        predict._weights_of(model)
+
+
+def test_eight_predictors_of_one_model_are_made_and_used_in_eight_threads(small):
+    model, images = small
+    truth, found, start = Predictor(model)(images), [], threading.Barrier(8)
+
+    def work():
+        start.wait()
+        try:
+            found.append(Predictor(model)(images))
+        except Exception as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answer in found:
+        np.testing.assert_allclose(answer, truth, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "twin", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
+)
+def test_a_copy_is_whole_and_keeps_the_weights_too(small, twin):
+    model, images = small
+    predictor = Predictor(model, batch_size=7, input_range=(0, 2))
+    before = predictor(images)
+    changed(model)
+    other = twin(predictor)
+    np.testing.assert_allclose(other(images), before, atol=1e-6)
+    assert other.batch_size == 7
+    assert other.input_range == (0, 2)
+    np.testing.assert_allclose(twin(other)(images), before, atol=1e-6)
+
+
+@pytest.mark.once
+def test_a_spawned_process_takes_a_predictor(small):
+    model, images = small
+    predictor = Predictor(model)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        answer = pool.submit(predictor, images).result()
+    np.testing.assert_allclose(answer, predictor(images), atol=1e-5)
 
 
 def test_the_model_is_unharmed(digits):
@@ -201,12 +385,20 @@ def test_a_batch_size_that_makes_no_sense_is_refused(model, batch_size):
         Predictor(model, batch_size=batch_size)
 
 
+def test_a_range_that_makes_no_sense_is_refused(small):
+    with pytest.raises(ValueError, match="`input_range` must be the least"):
+        Predictor(small[0], input_range=(1, 0))
+
+
 @pytest.mark.once
 def test_a_model_of_two_inputs_or_unknown_size_is_refused():
     a, b = keras.Input((4,)), keras.Input((4,))
     two = keras.Model([a, b], keras.layers.Add()([a, b]))
     with pytest.raises(ValueError, match="one input and one output"):
         Predictor(two)
+    text = keras.Input((4,), dtype="string")
+    with pytest.raises(ValueError, match="an input of strings"):
+        Predictor(keras.Model(text, keras.layers.Identity()(text)))
     x = keras.Input((None, None, 1))
     with pytest.raises(ValueError, match="known size"):
         Predictor(keras.Model(x, keras.layers.GlobalAveragePooling2D()(x)))
