@@ -37,7 +37,7 @@ class Backend:
     """Import names that must be found for the backend to work."""
 
     extra: str
-    """The extra of this package that installs it."""
+    """The extra of this package that installs it, called as its distribution is."""
 
     trains: bool
     """Whether Keras can train on it (numpy and openvino only infer)."""
@@ -98,9 +98,8 @@ def choose(name: str | None = None) -> Choice:
     available = installed()
     if not available:
         raise KerasconvError(
-            "no Keras backend is installed; install one with: "
-            'pip install "kerasconv[tensorflow]"'
-            ' (or "kerasconv[jax]", "kerasconv[torch]", "kerasconv[openvino]")'
+            "no Keras backend is installed; install one with: pip install tensorflow "
+            "(or jax, torch, openvino)"
         )
     config, configured = _keras_json()
     if configured in available:
@@ -162,28 +161,33 @@ def in_fresh_process(*arguments: object, **environment: str) -> tuple[bytes, str
     return done.stdout, reason
 
 
-def check_name(name: str, source: str = "asked for with --backend") -> None:
+def check_name(name: str, source: str = "") -> None:
     """Refuse a name that is no Keras backend, installed or not.
 
     Args:
         name: The name.
-        source: Where the name comes from, for the message.
+        source: Where the name comes from, for the message, if not from the caller.
 
     Raises:
         UsageError: there is no such backend.
     """
     if name not in BACKENDS:
         raise UsageError(
-            f"unknown backend {name!r} ({source}); choose one of {', '.join(BACKENDS)}"
+            f"unknown backend {name!r}{_from(source)}; choose one of "
+            f"{', '.join(BACKENDS)}"
         )
 
 
-def _required(name: str, source: str = "asked for with --backend") -> Choice:
+def _from(source: str) -> str:
+    return source and f" ({source})"
+
+
+def _required(name: str, source: str = "") -> Choice:
     check_name(name, source)
     if not _is_installed(name):
         raise KerasconvError(
-            f"the backend {name} ({source}) is not installed; install it with: "
-            f'pip install "kerasconv[{BACKENDS[name].extra}]"'
+            f"the backend {name}{_from(source)} is not installed; install it with: "
+            f"pip install {BACKENDS[name].extra}"
         )
     return Choice(name, source)
 

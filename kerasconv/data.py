@@ -47,6 +47,8 @@ class Dataset:
         files: The published files: one .npz of both splits, or images and labels of
             each split as IDX, packed by gzip.
         sha256: What `digest` gives for each split.
+        pictures: What they show, which decides how a picture of a user is prepared:
+            "digit", "clothes" or "photo".
     """
 
     name: str
@@ -61,6 +63,7 @@ class Dataset:
     published: str = ""
     files: tuple[str, ...] = ()
     sha256: Mapping[str, str] = field(default_factory=dict)
+    pictures: str = "digit"
 
     @property
     def tfds_name(self) -> str:
@@ -114,6 +117,7 @@ DATASETS = {
             "train": "8bfde16b7397cae90aef4dc90bde627338bae607b481d377084c799d1a312817",
             "test": "0eb01c98b3af234f61cafe3dd2febcf34f6df075d874863a5920428590b27216",
         },
+        pictures="clothes",
     ),
     "cats_vs_dogs": Dataset(
         name="cats_vs_dogs",
@@ -131,6 +135,7 @@ DATASETS = {
             "train": "9ff33354764e12f7b208e79570e8b41a9f8fc57a042f27cfd9f9dca85234e458",
             "test": "055479ccc9cf7615fffb8991903a6fcd197c08fff7e2c72cb938d9b173b922fa",
         },
+        pictures="photo",
     ),
     **{
         f"mnist_corrupted/{corruption}": Dataset(
@@ -206,19 +211,19 @@ def load(
         raise KerasconvError(
             f"the data set {name} {dataset.version} is not in "
             f"{' or '.join(map(str, places))}; name the folder of your copy with "
-            "TFDS_DATA_DIR or `data_dir` (--data-dir), or let tensorflow-datasets "
-            f"fetch it ({dataset.size}) with `download=True` (--download)"
+            "TFDS_DATA_DIR or `data_dir`, or let tensorflow-datasets fetch it "
+            f"({dataset.size}) with `download=True`"
         )
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise KerasconvError(
             "tensorflow-datasets is not installed; install it with: "
-            'pip install "kerasconv[data]"'
+            "pip install tensorflow-datasets importlib_resources"
         )
     if not readable and not download:
         raise KerasconvError(
             f"{name} lies in {next(iter(found.values()))} as {', '.join(found)}, which "
             f"needs {_READERS.get(next(iter(found)), 'another reader')}; install that "
-            'with: pip install "kerasconv[tensorflow]"'
+            "with: pip install tensorflow"
         )
     if readable:
         source = _builder(dataset, found[readable[0]])
@@ -359,8 +364,7 @@ def _download(dataset: Dataset, root: Path) -> Any:
     except Exception as error:
         raise KerasconvError(
             f"{dataset.name} could not be fetched into {root} ({one_line(error)}); "
-            "check the network, or name the folder of a copy with `data_dir` "
-            "(--data-dir)"
+            "check the network, or name the folder of a copy with `data_dir`"
         ) from error
     return builder
 

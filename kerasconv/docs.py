@@ -74,7 +74,7 @@ def build(
     for module in NEEDS:
         if find_spec(module) is None:
             raise KerasconvError(
-                f'{module} is not installed: pip install "kerasconv[docs]"'
+                f'{module} is not installed; in the clone: pip install -e ".[docs]"'
             )
     if not backends.BACKENDS[backend := backends.activate()].trains:
         able = [name for name, facts in backends.BACKENDS.items() if facts.trains]

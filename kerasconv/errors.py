@@ -6,7 +6,7 @@ program catches `KerasconvError` (or `ValueError` for a `UsageError`).
 
 import re
 
-__all__ = ["KerasconvError", "UsageError", "one_line"]
+__all__ = ["KerasconvError", "UsageError", "one_line", "printable"]
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -35,6 +35,28 @@ def one_line(said: object, hide: str = "", length: int = 200) -> str:
     words = " ".join(_COLOUR.sub("", text).split())[:length]
     line = "".join(c if c.isprintable() else "?" for c in words)
     return line or (type(said).__name__ if isinstance(said, BaseException) else "")
+
+
+def printable(name: str, length: int | None = None) -> str:
+    r"""A name of unknown origin, such that a terminal shows it and obeys nothing in it.
+
+    What cannot be printed is written as in Python's strings: control characters, line
+    breaks, marks that turn the direction of writing, bytes that are no text.
+
+    Args:
+        name: A name of a file, a layer, a class.
+        length: The most characters returned; what is left out is an ellipsis.
+
+    Example:
+        >>> printable("a\x1b[2J\n.png")
+        'a\\x1b[2J\\n.png'
+        >>> printable(1000 * "long ", 12)
+        'long ...ong '
+    """
+    if length is not None and len(name) > length:
+        kept = (length - 3) // 2
+        name = f"{name[: length - 3 - kept]}...{name[len(name) - kept :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 class KerasconvError(Exception):

@@ -19,10 +19,18 @@ _SHADES = " .:*#"
 _GAP = 2
 
 
+# Widths of a terminal that are taken at their word.
+_NARROWEST, _WIDEST = 20, 1000
+
+
 @functools.cache
 def stdout() -> Console:
     """Where results go: one console, so that a progress bar on it gives way to them."""
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    if not _NARROWEST <= console.width <= _WIDEST:
+        # COLUMNS=0 is how some programs say that they do not know.
+        console.width = min(max(console.width or 80, _NARROWEST), _WIDEST)
+    return console
 
 
 def stderr() -> Console:

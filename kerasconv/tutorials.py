@@ -119,7 +119,7 @@ def copy_notebooks(
             if target.exists():
                 raise UsageError(
                     f"{target} exists already, perhaps with your changes; choose "
-                    "another folder, or replace it with --force"
+                    "another folder, or replace it with `overwrite=True`"
                 )
     texts = [_notebook(source) for source in sources]
     for target, text in zip(targets, texts, strict=True):

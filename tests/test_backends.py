@@ -78,7 +78,7 @@ def test_the_option_comes_before_the_environment(machine):
 
 def test_nothing_installed_says_how_to_install(machine):
     machine.has()
-    with pytest.raises(KerasconvError, match=r'pip install "kerasconv\[tensorflow\]"'):
+    with pytest.raises(KerasconvError, match="pip install tensorflow "):
         backends.choose()
 
 
@@ -97,7 +97,7 @@ def test_a_missing_backend_says_how_to_install_it(machine, name, extra):
     for ask in (lambda: backends.choose(name), lambda: self_chosen(machine, name)):
         with pytest.raises(KerasconvError) as caught:
             ask()
-        assert f'pip install "kerasconv[{extra}]"' in str(caught.value)
+        assert str(caught.value).endswith(f"pip install {extra}")
         assert caught.value.exit_status == 1
 
 
@@ -193,4 +193,4 @@ def test_without_any_backend_the_command_line_says_what_to_install():
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert 'pip install "kerasconv[tensorflow]"' in done.stderr
+    assert "pip install tensorflow" in done.stderr

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from kerasconv import backends, cli, data, terminal
 from kerasconv._keras import keras
-from kerasconv.cli import _app, _predict
+from kerasconv.cli import _app, _predict, _prepared
 from kerasconv.digits import hard_digits
 from kerasconv.errors import KerasconvError
 from kerasconv.models import _card, find_card, mnist_cnn
@@ -139,7 +139,9 @@ class TestPredictTheBundledDigits:
     def test_csv_has_a_row_a_digit(self, run):
         rows = list(csv.DictReader(io.StringIO(run("predict", "--csv").out)))
         assert len(rows) == 64
-        assert set(rows[0]) == {"image", "truth", "prediction", "probability"}
+        columns = ["image", "truth", "prediction", "probability", "status", "error"]
+        assert list(rows[0]) == columns
+        assert {row["status"] for row in rows} == {"ok"}
 
     @pytest.mark.parametrize("top", [1, 3, 10])
     def test_top_k_are_ordered_and_start_with_the_prediction(self, run, top):
@@ -186,31 +188,42 @@ class TestPredictFiles:
         (scans / "5-bad.png").write_text("no picture")
         ended = run("predict", scans, "--json")
         assert ended.status == 1
-        assert len(json.loads(ended.out)) == 10
+        records = json.loads(ended.out)
+        assert [r["status"] for r in records].count("ok") == 10
+        (bad,) = (r for r in records if r["status"] == "error")
+        assert bad["image"].endswith("5-bad.png")
+        assert "not a picture" in bad["error"]
+        assert bad["prediction"] is bad["probability"] is None
         assert "5-bad.png" in ended.err
         assert "skipped" in ended.err
-        assert "1 file could not be read" in ended.err
+        assert "1 input could not be read" in ended.err
 
-    def test_stdout_stays_json_if_a_later_pattern_matches_nothing(self, run, scans):
-        ended = run("predict", scans, scans / "*.webp", "--json")
-        assert ended.status == 2
-        assert isinstance(json.loads(ended.out), list)
-        assert ended.is_one_line("*.webp")
+    def test_a_pattern_that_matches_nothing_is_a_row_among_others(self, run, scans):
+        ended = run("predict", scans / "*.webp", scans, "--json")
+        assert ended.status == 1
+        nothing, *others = json.loads(ended.out)
+        assert nothing["image"].endswith("*.webp")
+        assert "no file matches" in nothing["error"]
+        assert {r["status"] for r in others} == {"ok"}
+        assert len(others) == 10
 
-    def test_a_blank_image_is_answered_with_a_warning(self, run, tmp_path):
-        Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
-        ended = run("predict", tmp_path / "blank.png", "--json")
+    @pytest.mark.parametrize("side", [1, 50])
+    def test_a_blank_image_is_a_status_and_no_digit(self, run, tmp_path, side):
+        Image.new("L", (side, side), 200).save(tmp_path / "blank.png")
+        ended = run("predict", tmp_path / "blank.png", "--json", "--top", 2)
         assert ended.status == 0
-        assert len(json.loads(ended.out)) == 1
+        (record,) = json.loads(ended.out)
+        assert record["status"] == "blank"
+        assert "no ink" in record["error"]
+        assert record["prediction"] is record["probability"] is None
+        assert record["top"] == []
         assert "warning" in ended.err
         assert "blank.png" in ended.err
-
-    def test_an_image_of_one_pixel_is_answered_with_a_warning(self, run, tmp_path):
-        Image.new("L", (1, 1), 7).save(tmp_path / "dot.png")
-        ended = run("predict", tmp_path / "dot.png", "--csv")
-        assert ended.status == 0
-        assert ended.out.count("\n") == 2
-        assert "warning" in ended.err
+        ended = run("predict", tmp_path / "blank.png", "--csv", "--top", 2)
+        (row,) = csv.DictReader(io.StringIO(ended.out))
+        assert row["status"] == "blank"
+        assert row["prediction"] == row["probability_2"] == ""
+        assert "blank" in run("predict", tmp_path / "blank.png").out
 
     def test_a_users_model_is_used(self, run, scans, tmp_path):
         model = mnist_cnn()
@@ -229,7 +242,9 @@ class TestPredictFiles:
         )
         many = [str(scans / "0-0.png")] * 4000
         ask = lambda batch: np.full((len(batch), 10), 0.1)  # noqa: E731
-        batches = _predict._answers(_predict._Images(many), ask, 50, 1)
+        images = _predict._Images(many)
+        images.prepare = _prepared.preparation(mnist_cnn(weights=None), None)
+        batches = _predict._answers(images, ask, 50, None, 1)
         for i, batch in zip(range(3), batches, strict=False):
             assert len(batch) == 50
             assert len(read) == 50 * (i + 1)
@@ -624,7 +639,7 @@ class TestBackends:
         monkeypatch.setattr(backends, "_is_installed", lambda name: name == "numpy")
         ended = run("predict", "--backend", "torch")
         assert ended.status == 1
-        assert ended.is_one_line('pip install "kerasconv[torch]"')
+        assert ended.is_one_line("pip install torch")
 
 
 def test_a_process_of_its_own_runs_on_the_backend_asked_for_and_is_quiet(backend):

@@ -66,8 +66,8 @@ def test_a_missing_data_set_says_where_it_was_sought_and_how_to_get_it(empty):
         data.load("mnist", "test", empty)
     message = str(caught.value)
     assert str(empty) in message
-    assert "--data-dir" in message
-    assert "--download" in message
+    assert "`data_dir`" in message
+    assert "`download=True`" in message
     assert "11 MB" in message
     assert "\n" not in message
 

@@ -381,7 +381,9 @@ def test_links_between_notebooks_are_to_notebooks(notebooks, number):
 def test_a_notebook_that_is_there_is_kept_and_nothing_written(tmp_path):
     mine = tmp_path / f"{SCRIPTS['03'].stem}.ipynb"
     mine.write_text("my work")
-    with pytest.raises(UsageError, match=r"03_pooling\.ipynb exists already.*--force"):
+    with pytest.raises(
+        UsageError, match=r"03_pooling\.ipynb exists already.*overwrite=True"
+    ):
         tutorials.copy_notebooks(tmp_path)
     assert [*tmp_path.iterdir()] == [mine]
     assert mine.read_text() == "my work"

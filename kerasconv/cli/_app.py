@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -37,26 +38,59 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line: one line on an error, and its exit status."""
+    if sys.stderr is None:
+        # Or else `print` sends to standard output what is meant for it.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        raise SystemExit(_fail("standard output is closed; redirect it to a file", 1))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # Names hold characters that a terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
     # Pillow remarks on harmless oddities of a file's tags.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    shown = warnings.showwarning
+    warnings.showwarning = _remark_on
+    try:
+        status = _run()
+    finally:
+        warnings.showwarning = shown
+    raise SystemExit(status or 0)
+
+
+def _run() -> int | None:
+    """Run what was asked for; say what went wrong, and return the exit status."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except KerasconvError as error:
-        status = _fail(str(error), error.exit_status)
+        return _fail(_in_options(str(error)), error.exit_status)
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone (`| head`), and Python must not complain of it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
+        # The reader has gone (`| head`).
+        _drop_stdout()
+        return 1
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        if error.filename is not None:
+            return _fail(f"{os.fspath(error.filename)!r}: {reason}", 1)
+        _drop_stdout()
+        return _fail(f"standard output cannot be written ({reason})", 1)
     except Exception as error:
         # Typer's own errors, whose base class moved between its versions.
         if not hasattr(error, "format_message"):
             raise
-        status = _fail(error.format_message(), getattr(error, "exit_code", 2))
+        return _fail(error.format_message(), getattr(error, "exit_code", 2))
     if status == _INTERRUPTED:  # newer Typers answer Ctrl-C so, and print nothing
         _fail("interrupted", status)
-    raise SystemExit(status or 0)
+    return status
+
+
+def _drop_stdout() -> None:
+    """Let go of what is not written yet, of which Python would complain at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, status: int) -> int:
@@ -64,8 +98,54 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
+# How the package's functions name what the command line calls otherwise.
+_CALLED = {"border_mode": "border", "overwrite": "force"}
+
+# The options of the command that runs, by the names of the arguments that they fill.
+_options_by_name: dict[str, str] = {}
+
+
+def _in_options(message: str) -> str:
+    """A message of the package, which speaks of arguments, in terms of options."""
+
+    def option(match: re.Match) -> str:
+        name = _CALLED.get(match[1], match[1])
+        if name not in _options_by_name or match[2] not in (None, "True"):
+            return match[0]
+        return _options_by_name[name]
+
+    return re.sub(r"`(\w+)(?:=(\w+))?`", option, message)
+
+
+# The consoles of the progress bars that are drawn.
+_bars: list["Console"] = []
+
+
 def remark(message: str) -> None:
-    print(f"kerasconv: {one_line(message, length=_LONGEST)}", file=sys.stderr)
+    """Say something on standard error, above a progress bar if there is one."""
+    text = f"kerasconv: {one_line(_in_options(message), length=_LONGEST)}"
+    if _bars and sys.stderr.isatty():
+        _bars[-1].print(text, markup=False, soft_wrap=True)
+    else:
+        print(text, file=sys.stderr)
+
+
+def _remark_on(message: Warning | str, *_: Any, **__: Any) -> None:
+    remark(f"warning: {message}")
+
+
+@contextlib.contextmanager
+def running(model: str) -> Iterator[None]:
+    """Say in one line why a network does not run: a file may declare anything."""
+    try:
+        yield
+    except (KerasconvError, OSError):
+        raise
+    except Exception as error:
+        raise KerasconvError(
+            f"{model} cannot be run: {one_line(error)}; kerasconv summary shows its "
+            "layers"
+        ) from error
 
 
 def _version(wanted: bool) -> None:
@@ -86,7 +166,13 @@ def start(backend: str | None) -> str:
     # TensorFlow reports a missing GPU as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with hushed():
-        importlib.import_module("kerasconv._keras")
+        try:
+            importlib.import_module("kerasconv._keras")
+        except ImportError as error:
+            raise KerasconvError(
+                f"Keras cannot be imported on {name}: {one_line(error)}; install it "
+                "anew, or name another backend with --backend"
+            ) from error
     return name
 
 
@@ -106,6 +192,8 @@ def hushed() -> Iterator[None]:
         os.dup2(chatter.fileno(), stderr)
         try:
             yield
+        except (KerasconvError, KeyboardInterrupt):
+            raise  # said in one line
         except BaseException:
             chatter.seek(0)
             os.write(kept, chatter.read())
@@ -190,8 +278,15 @@ def _options(
       kerasconv list                        the models and what they were measured at
       kerasconv predict --backend jax       on another backend
     """  # noqa: D301  \b keeps Typer from joining the lines
+    _options_by_name.clear()
     if context.invoked_subcommand is None:
         print(context.get_help())
+        return
+    command = context.command.get_command(context, context.invoked_subcommand)  # type: ignore[attr-defined]
+    for parameter in command.params:
+        if parameter.opts[0].startswith("--"):
+            _options_by_name[parameter.name] = parameter.opts[0]
+            _options_by_name[parameter.opts[0][2:]] = parameter.opts[0]
 
 
 def checked_model(name: str, *others: str, trust: bool = False) -> "Card | None":
@@ -200,19 +295,34 @@ def checked_model(name: str, *others: str, trust: bool = False) -> "Card | None"
     from kerasconv.models import _card
 
     if _card.is_file_name(name):
-        untrusted.inspect(Path(name).expanduser(), trust=trust)
+        # Not `Path.expanduser`, which raises where there is no such user.
+        untrusted.inspect(Path(os.path.expanduser(name)), trust=trust)
         return None
     return _card.find_card(name, others)
 
 
 def existing(path: Path | None) -> Path | None:
-    if path is not None and not path.exists():
+    # Not `path.exists`, which raises where a name is too long.
+    if path is not None and not os.path.exists(path):
         raise UsageError(f"no such file or folder: {str(path)!r}")
     return path
 
 
+def place(save: Path | None, default: str, image: Path | None = None) -> Path:
+    """Where a picture goes, which must not be in place of one that nobody named."""
+    if save is None:
+        if os.path.lexists(default):
+            raise UsageError(f"{default} exists; give it or another name with --save")
+        return Path(default)
+    if image is not None and os.path.exists(save) and os.path.samefile(save, image):
+        raise UsageError(f"--save names the picture to read, {str(save)!r}")
+    return save
+
+
 @contextlib.contextmanager
-def progress(what: str, console: "Console | None" = None) -> Iterator[Any]:
+def progress(
+    what: str, console: "Console | None" = None, total: int | None = None
+) -> Iterator[Any]:
     """A progress bar, drawn if the console (default: standard error) is a terminal."""
     from rich.progress import (
         BarColumn,
@@ -238,7 +348,7 @@ def progress(what: str, console: "Console | None" = None) -> Iterator[Any]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as bar:
-        task = bar.add_task(what, total=None, remark="")
+        task = bar.add_task(what, total=total, remark="")
 
         def advance(
             done: int, total: int | None, facts: dict[str, float] | None = None
@@ -248,4 +358,10 @@ def progress(what: str, console: "Console | None" = None) -> Iterator[Any]:
                 bar.update(task, remark="  ".join(figures))
             bar.update(task, completed=done, total=total)
 
-        yield advance
+        if console.is_terminal:
+            _bars.append(console)
+        try:
+            yield advance
+        finally:
+            if console.is_terminal:
+                _bars.remove(console)

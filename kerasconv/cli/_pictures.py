@@ -12,13 +12,19 @@ from kerasconv.cli._app import (
     app,
     checked_model,
     existing,
+    place,
+    remark,
+    running,
     start,
 )
-from kerasconv.errors import UsageError
+from kerasconv.cli._prepared import pictures_of, preparation
+from kerasconv.errors import UsageError, printable
 from kerasconv.kernels import OPERATORS, laplacian
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from kerasconv.models import Card
 
 
 @app.command()
@@ -67,6 +73,7 @@ def edges(
 
     if save is not None:
         pictures.check_suffix(save)
+        save = place(save, "", image)
     photo = pictures.read_photo(existing(image) or pictures.example_photo())
     start(backend)
     try:
@@ -81,6 +88,12 @@ def edges(
     from kerasconv import terminal
 
     console = terminal.stdout()
+    what = {"x": "derivative along x of", "y": "derivative along y of"}.get(output)
+    name = "the photograph in the package" if image is None else printable(str(image))
+    print(
+        f"{operator.capitalize()}: the {what or 'magnitude of the edges in'} {name}, "
+        f"{pixels.shape[1]}x{pixels.shape[0]} pixels; light is strong"
+    )
     print(terminal.draw_photo(abs(found).max(-1), console.width))
 
 
@@ -94,8 +107,12 @@ def features(
     ] = None,
     model: Model = "mnist_cnn",
     save: Annotated[
-        Path, typer.Option(help="Where the picture goes.", metavar="FILE")
-    ] = Path("features.png"),
+        Path | None,
+        typer.Option(
+            help="Where the picture goes. Default: features.png, unless it exists.",
+            metavar="FILE",
+        ),
+    ] = None,
     trust: Trust = False,
     backend: Backend = None,
 ) -> None:
@@ -108,16 +125,18 @@ def features(
     """  # noqa: D301
     from kerasconv import plotting
 
+    save = place(save, "features.png", existing(image))
     plotting.check_suffix(save)
-    existing(image)
-    checked_model(model, trust=trust)
+    card = checked_model(model, trust=trust)
     start(backend)
     from kerasconv.models import load_model
     from kerasconv.predict import feature_maps
 
     network = load_model(model, trust=trust)
-    picture = _picture_for(network, image)
-    maps = feature_maps(network, picture)
+    picture = _picture_for(network, card, image)
+    with running(model):
+        maps = feature_maps(network, picture)
+    _remark_on_nan({"the image": picture, **maps}, "values of")
     plotting.save_figure(plotting.plot_feature_maps({"image": picture, **maps}), save)
     print(f"{save}: {len(maps)} layers of {model}")
 
@@ -144,8 +163,12 @@ def kernels(
         typer.Option(help="The input channel, of a layer.", min=0, metavar="N"),
     ] = 0,
     save: Annotated[
-        Path, typer.Option(help="Where the picture goes.", metavar="FILE")
-    ] = Path("kernels.png"),
+        Path | None,
+        typer.Option(
+            help="Where the picture goes. Default: kernels.png, unless it exists.",
+            metavar="FILE",
+        ),
+    ] = None,
     trust: Trust = False,
     backend: Backend = None,
 ) -> None:
@@ -158,6 +181,7 @@ def kernels(
     """  # noqa: D301
     from kerasconv import plotting
 
+    save = place(save, "kernels.png")
     plotting.check_suffix(save)
     operators = _operators()
     if name in operators:
@@ -171,6 +195,7 @@ def kernels(
 
         network = load_model(name, trust=trust)
         drawn = _layer_kernels(network, name, layer, channel)
+        _remark_on_nan(drawn, "weights in")
     plotting.save_figure(plotting.plot_kernels(drawn), save)
     print(f"{save}: {len(drawn)} kernels")
 
@@ -215,18 +240,27 @@ def _layer_kernels(
     return {f"{layer} {i}": each for i, each in enumerate(filters)}
 
 
-def _picture_for(model: Any, path: Path | None) -> "np.ndarray":
-    """An image brought to what a network takes: a digit, or a photograph resized."""
+def _remark_on_nan(arrays: dict[str, "np.ndarray"], what: str) -> None:
+    import numpy as np
+
+    for name, values in arrays.items():
+        missing = int(np.sum(~np.isfinite(values)))
+        if missing:
+            remark(
+                f"warning: {missing:,} of {values.size:,} {what} {printable(name, 60)} "
+                "are NaN or infinite, and are left blank"
+            )
+
+
+def _picture_for(model: Any, card: "Card | None", path: Path | None) -> "np.ndarray":
+    """An image brought to what a network takes, or a digit where it takes digits."""
     from kerasconv import pictures
     from kerasconv.digits import load_digits
 
+    prepare = preparation(model, card)
+    if path is not None:
+        return prepare(path)
     shape = tuple(model.inputs[0].shape[1:])
-    if path is None and shape == (pictures.FIELD, pictures.FIELD, 1):
+    if pictures_of(card) == "digit" and shape == (pictures.FIELD, pictures.FIELD, 1):
         return load_digits()[0][0]
-    if path is None:
-        raise UsageError(f"name an image: the model takes {shape}, not a digit")
-    if shape == (pictures.FIELD, pictures.FIELD, 1):
-        return pictures.prepare_digit(pictures.read_image(path))[..., None]
-    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
-        raise UsageError(f"the model takes {shape}, which is no image of known size")
-    return pictures.resized(pictures.read_photo(path), shape)
+    raise UsageError(f"name an image: the model takes {shape}, not a digit")

@@ -1,12 +1,12 @@
-"""`kerasconv predict`: which digit an image shows."""
+"""`kerasconv predict`: which digit an image shows, or what else a network reads."""
 
 import csv
 import itertools
 import json
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,9 +20,11 @@ from kerasconv.cli._app import (
     checked_model,
     progress,
     remark,
+    running,
     start,
 )
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.cli._prepared import classes_of, pictures_of, preparation
+from kerasconv.errors import KerasconvError, UsageError, one_line, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +48,7 @@ def predict(
     ] = None,
     model: Model = "mnist_cnn",
     top: Annotated[
-        int, typer.Option(help="How many classes to name, 1 to 10.", metavar="K")
+        int, typer.Option(help="How many classes to name.", metavar="K")
     ] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON array, an object an image.")
@@ -63,12 +65,18 @@ def predict(
     trust: Trust = False,
     backend: Backend = None,
 ) -> None:
-    """Tell which handwritten digit each image shows.
+    """Tell which handwritten digit each image shows, or what the model's card names.
 
     Any image that Pillow reads will do: dark ink on light paper or the reverse, any
     size and margin, one digit an image. It is brought to what MNIST is: fitted into
-    20x20 pixels and centred by mass in 28x28. Of the digits in the package only the
-    misread ones are drawn, unless --all is given.
+    20x20 pixels and centred by mass in 28x28. Models of clothes, or of cats and dogs,
+    get it as their card says. Of the digits in the package only the misread ones are
+    drawn, unless --all is given.
+
+    With --csv every input has a row: image, truth, prediction, probability (with --top
+    also prediction_2, probability_2 ...), status and error; with --json an object of
+    the same names, with "top" for the others. The status is ok, blank (the picture
+    shows nothing, and there is no prediction) or error, for which the exit status is 1.
 
     \b
     Examples:
@@ -77,91 +85,134 @@ def predict(
       kerasconv predict scans/ 'more/*.png' --csv > answers.csv
       kerasconv predict seven.jpg --model mine.keras --backend torch
     """  # noqa: D301
-    if not 1 <= top <= 10:
-        raise UsageError(f"--top must be from 1 to 10, the number of digits, not {top}")
+    if top < 1:
+        raise UsageError(f"--top must be at least 1, not {top}")
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
-    images = _Images(paths)
     known = checked_model(model, trust=trust)
+    names = classes_of(known)
+    classes = 10 if names is None else len(names)
+    if top > classes:
+        raise UsageError(f"--top must be from 1 to {classes}, not {top}")
+    if not paths and names is not None:
+        raise UsageError(f"name the pictures: {model} does not read the digits here")
+    # Wrong paths are told before Keras, which is slow, is imported.
+    images = _Images(paths)
     start(backend)
-    ask = _reader(model, batch_size, trust)
-    answers = _answers(images, ask, batch_size, top)
-    if paths:
-        answers = _with_progress(answers, table=not (as_json or as_csv))
-    else:
-        digits = list(itertools.chain.from_iterable(answers))
-        answers = iter([digits])
-    if as_json:
-        _write_json(answers, top)
-    elif as_csv:
-        _write_csv(answers, top)
-    elif paths:
-        _write_table(answers, draw_all)
-    else:
-        _write_digits(digits, draw_all)
+    network, ask = _reader(model, known, classes, batch_size, trust)
+    images.prepare = preparation(network, known)
+    answers = _answers(images, ask, batch_size, names, top)
+    with running(model):
+        if paths:
+            table = not (as_json or as_csv)
+            answers = _with_progress(answers, len(images), table=table)
+        else:
+            digits = list(itertools.chain.from_iterable(answers))
+            answers = iter([digits])
+        if as_json:
+            _write_json(answers, top)
+        elif as_csv:
+            _write_csv(answers, top)
+        elif paths:
+            _write_table(answers, draw_all)
+        else:
+            _write_digits(digits, draw_all)
     if not paths:
         _tell_accuracy(digits, known, sys.stderr if as_json or as_csv else None)
-    if images.unread:
-        files = "1 file" if images.unread == 1 else f"{images.unread} files"
+    if images.failed:
+        files = "1 input" if images.failed == 1 else f"{images.failed} inputs"
         remark(f"{files} could not be read")
+    if images.failed or images.unanswered:
         raise typer.Exit(1)
 
 
 @dataclass
 class _Answer:
-    """What the network says of one image."""
+    """What the network says of one picture, or why there is nothing to say.
+
+    `status` is "ok"; "blank", where a picture shows nothing; or "error".
+    """
 
     name: str
-    image: "np.ndarray"
-    classes: list[int]
-    probabilities: list[float]
-    truth: int | None
+    image: "np.ndarray | None" = None
+    truth: int | None = None
+    status: str = "ok"
+    error: str | None = None
+    classes: list[int | str] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
-        return self.classes[0] == self.truth
+        return bool(self.classes) and self.classes[0] == self.truth
 
 
 class _Images:
     """The images to read: the user's files, one by one, or the package's digits."""
 
+    prepare: "Callable[[Path], np.ndarray]"
+
     def __init__(self, paths: list[str] | None) -> None:
         from kerasconv.pictures import find_images
 
-        self.unread = 0
-        # Wrong paths are told before Keras, which is slow, is imported.
-        self._files = find_images(paths) if paths else None
+        self.failed = self.unanswered = 0
+        self._found: list[Path | _Answer] | None = None
+        if paths:
+            self._found = []
+            self._found.extend(find_images(paths, self._missing))
+            if not any(isinstance(each, Path) for each in self._found):
+                # Nothing was asked for that is there.
+                raise self._error
 
-    def __iter__(self) -> Iterator[tuple[str, "np.ndarray", int | None]]:
+    def __len__(self) -> int:
+        return len(self._found or ())
+
+    def _missing(self, path: str, error: KerasconvError) -> None:
+        self._error = error
+        self._found.append(_Answer(path, status="error", error=str(error)))  # type: ignore[union-attr]
+
+    def __iter__(self) -> Iterator[_Answer]:
         from kerasconv.digits import load_digits
 
-        if self._files is not None:
-            yield from self._read(self._files)
+        if self._found is not None:
+            yield from map(self._read, self._found)
             return
         for i, (image, label) in enumerate(zip(*load_digits(), strict=True)):
-            yield f"bundled digit {i}", image[..., 0], int(label)
+            yield _Answer(f"bundled digit {i}", image, int(label))
 
-    def _read(
-        self, files: Iterable[Path]
-    ) -> Iterator[tuple[str, "np.ndarray", int | None]]:
-        from kerasconv.pictures import BlankImageWarning, prepare_digit, read_image
+    def _read(self, found: "Path | _Answer") -> _Answer:
+        from kerasconv.pictures import BlankImageWarning
 
-        for path in files:
-            try:
-                grey = read_image(path)
-            except KerasconvError as error:
-                self.unread += 1
-                remark(f"error: {error}; skipped")
-                continue
+        if isinstance(found, _Answer):
+            self.failed += 1
+            remark(f"error: {found.error}; skipped")
+            return found
+        answer = _Answer(str(found))
+        try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", BlankImageWarning)
-                image = prepare_digit(grey)
-            if any(issubclass(w.category, BlankImageWarning) for w in caught):
-                remark(f"warning: {path} is blank; its answer means nothing")
-            yield str(path), image, None
+                answer.image = self.prepare(found)
+        except KerasconvError as error:
+            self.failed += 1
+            remark(f"error: {error}; skipped")
+            answer.status, answer.error = "error", one_line(error)
+            return answer
+        blank = [w for w in caught if issubclass(w.category, BlankImageWarning)]
+        if blank:
+            answer.status, answer.error = "blank", str(blank[0].message)
+            remark(f"warning: {answer.name!r} is blank and has no answer")
+        return answer
+
+    def refuse(self, answer: _Answer) -> None:
+        """Take an answer that is none for what it is."""
+        self.unanswered += 1
+        answer.status = "error"
+        answer.error = "the network answers with NaN or infinity, which says nothing"
+        remark(f"error: {answer.name!r}: {answer.error}")
 
 
-def _reader(model: str, batch_size: int, trust: bool) -> Any:
+def _reader(
+    model: str, card: "Card | None", classes: int, batch_size: int, trust: bool
+) -> tuple[Any, Any]:
     from kerasconv.models import load_model
     from kerasconv.pictures import FIELD
     from kerasconv.predict import Predictor
@@ -169,48 +220,61 @@ def _reader(model: str, batch_size: int, trust: bool) -> Any:
     network = load_model(model, trust=trust)
     takes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
     gives = [tuple(tensor.shape[1:]) for tensor in network.outputs]
-    if takes != [(FIELD, FIELD, 1)] or gives != [(10,)]:
+    digit = pictures_of(card) != "photo"
+    if gives != [(classes,)] or (digit and takes != [(FIELD, FIELD, 1)]):
         raise KerasconvError(
             f"{model} takes {takes} and gives {gives}; this command reads digits, with "
             f"a network that takes ({FIELD}, {FIELD}, 1) and gives (10,)"
         )
-    return Predictor(network, batch_size=batch_size)
+    with running(model):
+        return network, Predictor(network, batch_size=batch_size)
 
 
 def _answers(
-    images: Iterable, ask: Any, batch_size: int, top: int
+    images: _Images,
+    ask: Any,
+    batch_size: int,
+    names: tuple[str, ...] | None,
+    top: int,
 ) -> Iterator[list[_Answer]]:
     import numpy as np
 
     iterator = iter(images)
     while batch := list(itertools.islice(iterator, batch_size)):
-        probabilities = ask(np.stack([image for _, image, _ in batch])[..., None])
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-        yield [
-            _Answer(name, image, best.tolist(), row[best].tolist(), truth)
-            for (name, image, truth), row, best in zip(
-                batch, probabilities, order, strict=True
-            )
-        ]
+        asked = [answer for answer in batch if answer.status == "ok"]
+        if asked:
+            rows = ask(np.stack([answer.image for answer in asked]))
+            for answer, row in zip(asked, rows, strict=True):
+                if not np.isfinite(row).all():
+                    images.refuse(answer)
+                    continue
+                best = np.argsort(-row, kind="stable")[:top]
+                answer.classes = [names[i] if names else int(i) for i in best]
+                answer.probabilities = row[best].tolist()
+        yield batch
 
 
 def _write_json(batches: Iterable[list[_Answer]], top: int) -> None:
     start = "["
     try:
         for answer in itertools.chain.from_iterable(batches):
+            ranked = [
+                {"class": c, "probability": round(p, 6)}
+                for c, p in zip(answer.classes, answer.probabilities, strict=True)
+            ]
+            best = ranked[0] if ranked else {"class": None, "probability": None}
             record: dict[str, Any] = {
                 "image": answer.name,
-                "prediction": answer.classes[0],
-                "probability": round(answer.probabilities[0], 6),
+                "status": answer.status,
+                "error": answer.error,
+                "prediction": best["class"],
+                "probability": best["probability"],
             }
             if answer.truth is not None:
                 record["truth"] = answer.truth
             if top > 1:
-                record["top"] = [
-                    {"class": c, "probability": round(p, 6)}
-                    for c, p in zip(answer.classes, answer.probabilities, strict=True)
-                ]
-            sys.stdout.write(f"{start}\n  {json.dumps(record)}")
+                record["top"] = ranked
+            sys.stdout.write(f"{start}\n  {json.dumps(record, allow_nan=False)}")
             start = ","
     finally:
         # What is on standard output stays JSON even if a later file fails.
@@ -222,12 +286,20 @@ def _write_csv(batches: Iterable[list[_Answer]], top: int) -> None:
     header = ["image", "truth", "prediction", "probability"]
     for k in range(2, top + 1):
         header += [f"prediction_{k}", f"probability_{k}"]
-    writer.writerow(header)
+    writer.writerow([*header, "status", "error"])
     for answer in itertools.chain.from_iterable(batches):
-        cells: list[Any] = [answer.name, answer.truth]
+        cells: list[Any] = [_for_a_spreadsheet(answer.name), answer.truth]
         for c, p in zip(answer.classes, answer.probabilities, strict=True):
             cells += [c, f"{p:.6f}"]
-        writer.writerow(cells)
+        cells += [None] * (len(header) - len(cells))
+        writer.writerow([*cells, answer.status, answer.error])
+
+
+def _for_a_spreadsheet(name: str) -> str:
+    """A file's name that neither a spreadsheet runs nor a terminal obeys."""
+    name = printable(name)
+    # The same file, and no formula.
+    return f"./{name}" if name.startswith(("=", "+", "-", "@")) else name
 
 
 def _write_table(batches: Iterable[list[_Answer]], draw_all: bool) -> None:
@@ -236,7 +308,7 @@ def _write_table(batches: Iterable[list[_Answer]], draw_all: bool) -> None:
 
     console = terminal.stdout()
     for i, batch in enumerate(batches):
-        rows = [[*_cells(answer), answer.name] for answer in batch]
+        rows = [[*_cells(answer), printable(answer.name)] for answer in batch]
         header = ["read", "sure", "image"]
         if draw_all or (i == 0 and len(batch) <= _DRAW_AT_MOST):
             rows = [
@@ -276,14 +348,19 @@ def _write_digits(digits: list[_Answer], draw_all: bool) -> None:
 def _drawn(answer: _Answer) -> str:
     from kerasconv import terminal
 
-    # The margin of four pixels says nothing.
-    return terminal.draw(answer.image[4:-4, 4:-4])
+    if answer.image is None:
+        return ""
+    image = answer.image.mean(-1)
+    # The margin of four pixels that digits have says nothing.
+    return terminal.draw(image[4:-4, 4:-4] if image.shape == (28, 28) else image)
 
 
 def _cells(answer: _Answer, style: str = "") -> "list[str | Text]":
     """The classes and how sure the network is of each, a line a class."""
     from rich.text import Text
 
+    if answer.status != "ok":
+        return [Text(answer.status, style="bold"), ""]
     classes = "\n".join(map(str, answer.classes))
     return [
         Text(classes, style=style),
@@ -315,7 +392,7 @@ def _tell_accuracy(digits: list[_Answer], card: "Card | None", file: Any) -> Non
 
 
 def _with_progress(
-    batches: Iterable[list[_Answer]], *, table: bool
+    batches: Iterable[list[_Answer]], total: int, *, table: bool
 ) -> Iterator[list[_Answer]]:
     from kerasconv import terminal
 
@@ -326,8 +403,9 @@ def _with_progress(
         yield from batches
         return
     done = 0
-    with progress("reading images", terminal.stdout() if shared else None) as advance:
+    console = terminal.stdout() if shared else None
+    with progress("reading images", console, total) as advance:
         for batch in batches:
             done += len(batch)
-            advance(done, None)
+            advance(done, total)
             yield batch

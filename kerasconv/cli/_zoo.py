@@ -19,7 +19,7 @@ from kerasconv.cli._app import (
     remark,
     start,
 )
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.errors import KerasconvError, UsageError, printable
 
 if TYPE_CHECKING:
     from kerasconv.models import Card
@@ -43,9 +43,17 @@ def summary(
     """  # noqa: D301
     checked_model(name, trust=trust)
     start(backend)
+    from kerasconv import terminal
     from kerasconv.models import load_model
 
-    load_model(name, trust=trust).summary()
+    # Keras measures the terminal itself, and prints nothing where that fails.
+    width = terminal.stdout().width
+    lines: list[str] = []
+    load_model(name, trust=trust).summary(
+        line_length=width, print_fn=lambda text, *_, **__: lines.append(text)
+    )
+    for line in "\n".join(lines).splitlines():
+        print(printable(line))
 
 
 @app.command("list")

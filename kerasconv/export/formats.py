@@ -23,14 +23,12 @@ class Format:
         runtime: The distribution that runs it, and that it is proven with.
         modules: What must be importable to finish and to prove a file.
         writers: Backend -> what must be importable to write on it, best first.
-        extra: The extra of this package that has the modules, besides a backend.
     """
 
     suffix: str
     runtime: str
     modules: tuple[str, ...]
     writers: dict[str, tuple[str, ...]]
-    extra: str | None = None
 
 
 FORMATS = {
@@ -39,21 +37,18 @@ FORMATS = {
         "onnxruntime",
         ("onnx", "onnxruntime"),
         {"tensorflow": ("tf2onnx",), "torch": ("onnxscript",)},
-        "export",
     ),
     "openvino": Format(
         ".xml",
         "openvino",
         ("openvino",),
         {"openvino": (), "tensorflow": (), "torch": ()},
-        "openvino",
     ),
     "litert": Format(
         ".tflite",
         "ai-edge-litert",
         ("ai_edge_litert", "flatbuffers"),
         {"tensorflow": ()},
-        "export",
     ),
     "saved_model": Format("", "tensorflow", (), {"tensorflow": ()}),
     "torch": Format(".pt2", "torch", (), {"torch": ()}),
@@ -85,8 +80,6 @@ def check(format: str, path: str | os.PathLike) -> Path:
         raise UsageError(
             f"{path} must be the name of a new folder for {format}, or of a SavedModel"
         )
-    if not path.parent.is_dir():
-        raise UsageError(f"no such folder: {str(path.parent)!r}; make it first")
     if not writers_of(format):
         raise KerasconvError(_how_to_install(format))
     return path
@@ -113,12 +106,14 @@ def writers_of(format: str) -> list[str]:
 
 def _how_to_install(format: str) -> str:
     facts = FORMATS[format]
-    extras = []
-    if not set(facts.writers) & set(backends.installed()):
-        extras.append(next(iter(facts.writers)))
-    if facts.extra:
-        extras.append(facts.extra)
+    present = backends.installed()
+    first = next(iter(facts.writers))
+    writer = next((name for name in facts.writers if name in present), first)
+    needed = [] if writer in present else [writer]
+    # Distributions are called as their modules are, but for the dash.
+    modules = (*facts.modules, *facts.writers[writer])
+    needed += [name.replace("_", "-") for name in modules if not find_spec(name)]
     return (
         f"nothing that writes and runs {format} is installed; install it with: "
-        f'pip install "kerasconv[{",".join(dict.fromkeys(extras))}]"'
+        f"pip install {' '.join(dict.fromkeys(needed))}"
     )

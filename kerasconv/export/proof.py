@@ -152,6 +152,7 @@ def export(
         **_checked_facts(model, input_range, class_names),
     }
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with files.working_folder(path) as work:
             made = work / path.name
             done = _first_proven(traced, format, made, path, outputs, layout, facts)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.errors import KerasconvError, UsageError, printable
 from kerasconv.models._architecture import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -128,13 +128,12 @@ def find_card(name: str, others: Sequence[str] = ()) -> Card:
         weights in ARCHITECTURES[architecture].recipes
     ):
         raise UsageError(
-            f"{full} has a recipe and no trained weights yet; make them with: "
-            f"kerasconv train {full}"
+            f"{full} has a recipe and no trained weights yet; train it first"
         )
     names = [*others, *ARCHITECTURES, *known]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
-    raise UsageError(f"unknown model {name!r}; {hint}")
+    raise UsageError(f"unknown model {printable(name, 200)!r}; {hint}")
 
 
 def load_model(
@@ -180,12 +179,12 @@ def load_model(
 
 def is_file_name(name: str | os.PathLike) -> bool:
     """Whether this means a file rather than a model of the zoo."""
-    return (
-        isinstance(name, os.PathLike)
-        or name.endswith((".keras", ".h5"))
-        or name.startswith((".", "~", os.sep))
-        or os.path.isfile(name)
-    )
+    if isinstance(name, os.PathLike):
+        return True
+    if name.endswith((".keras", ".h5")) or name.startswith((".", "~", os.sep)):
+        return True
+    # A file that happens to be called so hides no model: ./lenet5 means it.
+    return name.partition("/")[0] not in ARCHITECTURES and os.path.isfile(name)
 
 
 def load_weights(
@@ -197,11 +196,11 @@ def load_weights(
         UsageError: no weights of that name, or they do not fit the network.
         KerasconvError: the file is missing or damaged.
     """
-    if is_file_name(weights):
+    known = [c.weights for c in cards().values() if c.architecture == architecture]
+    if weights not in known and is_file_name(weights):
         what = f"the weights in {os.fspath(weights)}"
         path = Path(weights).expanduser()
     else:
-        known = [c.weights for c in cards().values() if c.architecture == architecture]
         if weights not in known:
             raise UsageError(
                 f"`weights` must be one of {', '.join(map(repr, known))}, the path of "

@@ -1,11 +1,13 @@
 """Pictures: any file becomes what a network takes, and edges become a picture.
 
-`find_images` finds the files, `read_image` makes grey levels of one of them, and
-`prepare_digit` makes an MNIST digit of these. `read_photo` keeps the colours, and
-`edges` finds the edges of what it read. Only `edges` needs a backend.
+`find_images` finds the files, `read_image` makes grey levels of one of them,
+`prepare_digit` makes an MNIST digit of these, and `prepare_clothes` an image of
+Fashion-MNIST. `read_photo` keeps the colours, and `edges` finds the edges of what it
+read. Only `edges` needs a backend.
 """
 
 from kerasconv._pixels import to_unit
+from kerasconv.pictures.clothes import prepare_clothes
 from kerasconv.pictures.digit import FIELD, BlankImageWarning, prepare_digit
 from kerasconv.pictures.find import find_images
 from kerasconv.pictures.photo import (
@@ -36,6 +38,7 @@ __all__ = [
     "edges",
     "example_photo",
     "find_images",
+    "prepare_clothes",
     "prepare_digit",
     "read_image",
     "read_photo",

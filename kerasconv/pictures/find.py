@@ -2,18 +2,23 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from PIL import Image
 
 from kerasconv.errors import KerasconvError, UsageError
 
+OnError = Callable[[str, KerasconvError], object]
+
 # Formats that Pillow lists but cannot decode by itself; PostScript is a program.
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
 
-def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
+def find_images(
+    paths: Iterable[str | os.PathLike],
+    on_error: OnError | None = None,
+) -> Iterator[Path]:
     """Finds the picture files that files, folders and glob patterns stand for.
 
     A file stands for itself, whatever its extension. A folder stands for every file
@@ -22,9 +27,13 @@ def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
     pattern (Python's `glob`: `*`, `?`, `[...]`, and `**` for any folders) stands for
     the files that match. A leading `~` is the home folder. The order is the one given,
     and by name within a folder or pattern. A file that is named twice is given twice.
+    A link in a folder that leads nowhere is given, so that reading it says why.
 
     Args:
         paths: files, folders and patterns.
+        on_error: called with a folder or pattern and the error where it cannot be
+            listed or stands for no file, and what follows is given all the same.
+            Default: the error is raised.
 
     Returns:
         An iterator over the files' paths.
@@ -32,6 +41,7 @@ def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
     Raises:
         UsageError: a path does not exist (raised before the first file is given), or
             a folder or pattern stands for no file (raised when its turn comes).
+        KerasconvError: a folder cannot be listed (likewise).
 
     Example:
         >>> for path in find_images(["one.png", "scans/", "~/digits/**/*.jpg"]):
@@ -41,16 +51,27 @@ def find_images(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
     for path in expanded:
         if not os.path.exists(path) and not glob.has_magic(path):
             raise UsageError(why_no_file(path))
-    return _found(expanded)
+    return _found(expanded, on_error or _raise)
 
 
-def _found(paths: list[str]) -> Iterator[Path]:
+def _raise(path: str, error: KerasconvError) -> None:
+    raise error
+
+
+def _found(paths: list[str], on_error: OnError) -> Iterator[Path]:
     for path in paths:
+        failed = False
+
+        def fail(place: str, error: KerasconvError) -> None:
+            nonlocal failed
+            failed = True
+            on_error(place, error)
+
         if os.path.isdir(path):
             extensions = _extensions()
             files: Iterator[str] = (
                 file
-                for file in _walk(path)
+                for file in _walk(path, fail)
                 if os.path.splitext(file)[1].lower() in extensions
             )
             nothing = f"no picture in the folder {path!r}: name the files instead"
@@ -61,10 +82,11 @@ def _found(paths: list[str]) -> Iterator[Path]:
             files = filter(os.path.isfile, matches)
             nothing = f"no file matches {path!r}: check the pattern"
         first = next(files, None)
-        if first is None:
-            raise UsageError(nothing)
-        yield Path(first)
-        yield from map(Path, files)
+        if first is not None:
+            yield Path(first)
+            yield from map(Path, files)
+        elif not failed:
+            on_error(path, UsageError(nothing))
 
 
 def _extensions() -> set[str]:
@@ -75,24 +97,22 @@ def _extensions() -> set[str]:
     }
 
 
-def _listing(folder: str) -> list[os.DirEntry]:
+def _walk(folder: str, on_error: OnError) -> Iterator[str]:
     try:
         with os.scandir(folder or ".") as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            listing = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise KerasconvError(
-            f"cannot list the folder {folder!r}: {error.strerror}"
-        ) from None
-
-
-def _walk(folder: str) -> Iterator[str]:
-    for entry in _listing(folder):
+        reason = f"cannot list the folder {folder!r}: {error.strerror}"
+        on_error(folder, KerasconvError(reason))
+        return
+    for entry in listing:
         if entry.name.startswith("."):
             continue
         path = os.path.join(folder, entry.name)
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(path)
-        elif entry.is_file():
+            yield from _walk(path, on_error)
+        # A link that leads nowhere, or in a circle, exists as such alone.
+        elif os.path.isfile(path) or not os.path.exists(path):
             yield path
 
 
@@ -101,6 +121,8 @@ def why_no_file(path: str | os.PathLike) -> str:
     name = repr(os.fspath(path))
     if os.path.isdir(path):
         return f"{name} is a folder, not a picture: name a file in it"
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"{name} is a link that leads nowhere: mend or remove it"
     if os.path.exists(path):
         return f"{name} is not a regular file: save the picture to a file first"
     return f"no such file or folder: {name}; check the path"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasconv.errors import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -50,6 +52,17 @@ def largest_shape(pictures: Iterable[np.ndarray]) -> tuple[int, int]:
     return max(heights), max(widths)
 
 
+def label(name: object) -> str:
+    """A name as Matplotlib shows it: no formula, no control character, not endless."""
+    return printable(str(name), 60).replace("$", r"\$")
+
+
+def largest_value(pictures: Iterable[np.ndarray]) -> float:
+    """The largest magnitude in any, or 1 where there is none: NaN counts nothing."""
+    finite = (np.abs(picture[np.isfinite(picture)]) for picture in pictures)
+    return max((float(values.max(initial=0)) for values in finite), default=0) or 1.0
+
+
 def bare(ax: "Axes") -> None:
     """Take the ticks and the frame away."""
     ax.set(xticks=[], yticks=[])
@@ -58,7 +71,7 @@ def bare(ax: "Axes") -> None:
 
 def draw_cells(ax: "Axes", picture: np.ndarray, limit: float | None = None) -> None:
     """Numbers in cells, red above zero and blue below; no cell where there is NaN."""
-    limit = limit or float(np.nanmax(np.abs(picture))) or 1.0
+    limit = limit or largest_value([picture])
     ax.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit)
     bare(ax)
     for row, column in np.argwhere(np.isfinite(picture)):
@@ -85,7 +98,8 @@ def write_values(ax: "Axes", picture: np.ndarray, limit: float) -> None:
 
 def draw_bars(ax: "Axes", values: np.ndarray) -> None:
     """A bar for each value, in two colours where some are negative."""
-    above = "#B2182B" if values.min() < 0 else "0.25"
+    values = np.where(np.isfinite(values), values, 0)
+    above = "#B2182B" if (values < 0).any() else "0.25"
     colors = ["#2166AC" if value < 0 else above for value in values]
     if len(values) <= 64:
         ax.bar(range(len(values)), values, color=colors, width=0.8)

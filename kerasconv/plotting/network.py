@@ -15,7 +15,9 @@ from kerasconv.plotting._canvas import (
     WIDTH,
     bare,
     draw_bars,
+    label,
     largest_shape,
+    largest_value,
     need,
     new_figure,
     new_grid,
@@ -55,7 +57,7 @@ def plot_kernels(
         kernels = {str(i): kernel for i, kernel in enumerate(kernels)}
     pictures = {name: _as_slices(kernel) for name, kernel in kernels.items()}
     need(pictures, "kernels")
-    limit = max(float(np.nanmax(np.abs(p))) for p in pictures.values()) or 1.0
+    limit = largest_value(pictures.values())
     height, width = largest_shape(pictures.values())
     # A number is legible in so much of an inch; many kernels are for looking at alone.
     written = len(pictures) * height * width <= 12 * 9 and width <= 15
@@ -66,7 +68,7 @@ def plot_kernels(
     figure, axes = new_grid(len(pictures), columns, panel, beside=0.9)
     for ax, (name, picture) in zip(axes, pictures.items(), strict=True):
         image = ax.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit)
-        ax.set_title(name, fontsize=9)
+        ax.set_title(label(name), fontsize=9)
         bare(ax)
         if written:
             write_values(ax, picture, limit)
@@ -119,12 +121,12 @@ def plot_feature_maps(maps_by_layer: Mapping[str, Any]) -> "Figure":
     axes = figure.subplots(len(drawn), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, tiles) in zip(axes, drawn.items(), strict=True):
         shape = " × ".join(map(str, layers[name].shape))
-        ax.set_title(f"{name}   {shape}", fontsize=10, loc="left")
+        ax.set_title(f"{label(name)}   {shape}", fontsize=10, loc="left")
         if tiles.ndim == 1:
             draw_bars(ax, tiles)
             continue
-        low, high = float(np.nanmin(tiles)), float(np.nanmax(tiles))
-        limit = max(-low, high) or 1.0
+        low = float(np.min(tiles, where=np.isfinite(tiles), initial=0))
+        limit = largest_value([tiles])
         scale = (
             {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
             if low < 0
@@ -202,7 +204,7 @@ def plot_confusion_matrix(
         raise ValueError(f"`matrix` must be square. Received: shape={matrix.shape}")
     if not (matrix >= 0).all():
         raise ValueError("`matrix` must hold counts, which are not negative")
-    names = list(map(str, range(len(matrix)) if class_names is None else class_names))
+    names = list(map(label, range(len(matrix)) if class_names is None else class_names))
     if len(names) != len(matrix):
         raise ValueError(
             f"`class_names` must name all {len(matrix)} classes. Received: {names}"
@@ -323,15 +325,15 @@ def plot_history(history: Any) -> "Figure":
             (name, "training", TRAINING, "o-"),
             (f"val_{name}", "validation", VALIDATION, "s--"),
         ]
-        for key, label, color, style in curves:
+        for key, of, color, style in curves:
             if key in values:
                 curve = values[key]
                 epochs = np.arange(1, len(curve) + 1)
                 few = {} if len(curve) <= 30 else {"marker": ""}
                 ax.plot(
-                    epochs, curve, style, color=color, label=label, markersize=4, **few
+                    epochs, curve, style, color=color, label=of, markersize=4, **few
                 )
-        ax.set_title(name.replace("_", " "), fontsize=11)
+        ax.set_title(label(name.replace("_", " ")), fontsize=11)
         ax.set_xlabel("epoch")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.grid(alpha=0.3)

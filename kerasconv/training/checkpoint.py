@@ -97,14 +97,14 @@ class Keeper(keras.callbacks.Callback):
         except Exception as error:
             raise KerasconvError(
                 f"the checkpoint {self.path} cannot be read ({one_line(error)}); "
-                "remove it, or train without --resume"
+                "remove it, or train without `resume=True`"
             ) from error
         variables = _variables(model)
         if facts["identity"] != self.identity or len(values) != len(variables):
             raise KerasconvError(
                 f"the checkpoint {self.path} is of another training (its "
                 f"{_difference(facts['identity'], self.identity)} differ); remove it, "
-                "or train without --resume"
+                "or train without `resume=True`"
             )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)

@@ -144,8 +144,8 @@ def _check(
     able = [name for name, facts in backends.BACKENDS.items() if facts.trains]
     if backend not in able:
         raise KerasconvError(
-            f"Keras cannot train on {backend}; use --backend {', '.join(able[:-1])} "
-            f"or {able[-1]}"
+            f"Keras cannot train on {backend}; choose {', '.join(able[:-1])} or "
+            f"{able[-1]} as the backend"
         )
 
 

@@ -47,7 +47,7 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _REQUIRED = {CONFIG, METADATA, WEIGHTS}
 _ASSET = re.compile(r"assets/(\w[\w.-]*/)*vocabulary\.txt")
 
-_TRUST = "if you know who made it, load it with trust=True (--trust)"
+_TRUST = "if you know who made it, load it with `trust=True`"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,464 @@
+"""The command line against hostile, careless and broken surroundings: one line each."""
+
+import csv
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import test_cli
+from PIL import Image
+from rich.console import Console
+
+from kerasconv import __main__, data, plotting, terminal
+from kerasconv._keras import keras
+from kerasconv.cli import _app, _pictures, _prepared
+from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.models import find_card, mnist_cnn
+from kerasconv.pictures import find_images, prepare_clothes, read_image
+
+pytestmark = pytest.mark.once
+
+run, scans, on_a_terminal = test_cli.run, test_cli.scans, test_cli.on_a_terminal
+
+
+@pytest.fixture
+def one(tmp_path, digits):
+    """Writes pictures of a seven."""
+
+    def one(name):
+        pixels = np.rint(255 * digits[0][42, ..., 0]).astype(np.uint8)
+        path = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
+        Image.fromarray(pixels).save(os.fsdecode(path), format="png")
+        return os.fsdecode(path)
+
+    return one
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    """Saves a network for digits, with something odd about it."""
+
+    def model_file(name="dense", spoil=None, dtype=None, **more):
+        layers = [
+            keras.Input((28, 28, 1), dtype=dtype),
+            keras.layers.Conv2D(2, 3, name=name, **more),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+        model = keras.Sequential(layers)
+        if spoil is not None:
+            kernel, bias = model.layers[0].get_weights()
+            model.layers[0].set_weights([np.full_like(kernel, spoil), bias])
+        path = tmp_path / "odd.keras"
+        model.save(path)
+        return path
+
+    return model_file
+
+
+class TestFolders:
+    def test_links_that_lead_nowhere_or_in_circles_end_no_batch(
+        self, run, one, tmp_path
+    ):
+        one("b.png")
+        (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+        (tmp_path / "c.png").symlink_to(tmp_path / "gone.png")
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+        (tmp_path / "up").symlink_to(tmp_path)
+        ended = run("predict", tmp_path, "--json")
+        assert ended.status == 1
+        found = {os.path.basename(r["image"]): r for r in json.loads(ended.out)}
+        assert [r["status"] for r in found.values()] == ["error", "ok", "error"]
+        assert found["b.png"]["prediction"] == 7
+        assert "a link that leads nowhere" in found["a.png"]["error"]
+        assert "Traceback" not in ended.err
+
+    def test_an_unreadable_folder_ends_no_batch(self, run, one, tmp_path, monkeypatch):
+        one("z.png")
+        (tmp_path / "locked").mkdir()
+        listed = os.scandir
+
+        def scandir(folder):
+            if str(folder).endswith("locked"):  # whoever runs the test may be root
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return listed(folder)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        ended = run("predict", tmp_path, "--csv")
+        assert ended.status == 1
+        bad, good = csv.DictReader(io.StringIO(ended.out))
+        assert (bad["status"], good["status"]) == ("error", "ok")
+        assert bad["image"].endswith("locked")
+        assert "Permission denied" in bad["error"]
+        assert run("predict", tmp_path / "locked").is_one_line("Permission denied")
+        with pytest.raises(KerasconvError, match="Permission denied"):
+            list(find_images([tmp_path]))
+
+    def test_names_too_long_for_a_file_system_are_one_line(self, run):
+        long = "x" * 100_000
+        for command in (["predict"], ["edges"], ["features"], ["summary"]):
+            ended = run(*command, long)
+            assert ended.status == 2
+            assert ended.is_one_line("xxx")
+            assert len(ended.err) < 3000
+        for end in (".keras", "/"):
+            assert run("summary", "~" + long + end).is_one_line()
+        assert run("edges", "--save", f"{long}.png").is_one_line()
+
+
+class TestNames:
+    def test_a_name_that_is_no_text_is_read_and_written_everywhere(
+        self, run, one, tmp_path
+    ):
+        path = one(b"\xff7.png")
+        ended = run("predict", path, "--json")
+        assert ended.status == 0
+        (record,) = json.loads(ended.out)
+        assert os.fsencode(record["image"]) == os.fsencode(path)
+        for how in ([], ["--csv"]):
+            assert "\\udcff7.png" in "".join(run("predict", path, *how).out.split())
+
+    def test_a_terminal_obeys_no_name(self, run, one):
+        path = one("\x1b[2J\x9b\u202e7.png")
+        bad = one("\x1b]0;t\x07.png")
+        Path(bad).write_text("no picture")
+        for how in ([], ["--csv"], ["--json"]):
+            ended = run("predict", path, bad, *how)
+            text = (ended.out + ended.err).replace("\n", "")
+            assert text.isprintable()
+
+    def test_a_spreadsheet_runs_no_name(self, run, one, tmp_path, monkeypatch):
+        names = ["=cmd|1.png", "+1.png", "-1.png", "@1.png"]
+        for name in names:
+            one(name)
+        monkeypatch.chdir(tmp_path)
+        ended = run("predict", "--csv", "--", *names)
+        rows = list(csv.DictReader(io.StringIO(ended.out)))
+        assert [row["image"] for row in rows] == [f"./{name}" for name in names]
+        assert all(os.path.isfile(row["image"]) for row in rows)
+
+    @pytest.mark.parametrize(
+        "name", ["$x^{$", "a_$\\frac$", "\ud800", "\x1b[2J", "x" * 100_000, "[red]"]
+    )
+    def test_layers_of_any_name_are_drawn_and_listed(
+        self, run, tmp_path, monkeypatch, name
+    ):
+        maps = {name: np.ones((3, 3, 2))}
+        for figure in (
+            plotting.plot_feature_maps(maps),
+            plotting.plot_kernels({name: np.ones((3, 3))}),
+            plotting.plot_confusion_matrix(np.eye(2, dtype=int), [name, "b"]),
+        ):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                plotting.save_figure(figure, tmp_path / "f.png", dpi=30)
+        monkeypatch.setattr(
+            keras.Model,
+            "summary",
+            lambda self, line_length, print_fn: print_fn(f"{name}\n34,826"),
+        )
+        ended = run("summary", "mnist_cnn")
+        assert ended.status == 0
+        assert ended.out.replace("\n", "").isprintable()
+        assert "34,826" in ended.out
+
+    def test_a_file_beside_hides_no_model(self, run, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("lenet5", "mnist"):
+            (tmp_path / name).touch()
+        assert "61,706" in run("summary", "lenet5").out
+        assert run("summary", "./lenet5").is_one_line("lenet5")
+        assert mnist_cnn(weights="mnist").count_params() == 34_826
+
+
+class TestStandardOutput:
+    @pytest.fixture
+    def full(self, monkeypatch):
+        """Standard output, on a disk that is full."""
+        if not os.path.exists("/dev/full"):
+            pytest.skip("there is no /dev/full")
+        stream = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115
+        monkeypatch.setattr(sys, "stdout", stream)
+        yield stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        stream.close()
+
+    @pytest.mark.parametrize("command", ["list", "list --json", "kernels sobel"])
+    def test_a_full_disk_is_one_line(self, run, full, command, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(terminal, "stdout", lambda: Console(file=full))
+        ended = run(*command.split())
+        assert ended.status == 1
+        assert ended.is_one_line("standard output", "No space left")
+
+    def test_a_closed_one_is_one_line(self, run, monkeypatch):
+        monkeypatch.setattr(sys, "stdout", None)
+        ended = run("list")
+        assert ended.status == 1
+        assert ended.is_one_line("standard output is closed")
+
+    def test_with_standard_error_closed_nothing_else_gets_its_lines(
+        self, run, monkeypatch, tmp_path
+    ):
+        monkeypatch.setattr(sys, "stderr", None)
+        ended = run("predict", tmp_path / "none.png")
+        assert ended.status == 2
+        assert ended.out == ""
+
+    def test_both_hold_for_the_process_too(self):
+        command = f"{sys.executable} -m kerasconv list --json"
+        for redirected, status in ((">/dev/full", 1), (">&-", 1), ("2>&-", 0)):
+            done = subprocess.run(
+                ["sh", "-c", f"{command} {redirected}"], capture_output=True, text=True
+            )
+            assert done.returncode == status
+            assert done.stderr.count("\n") == status
+            assert "Traceback" not in done.stderr
+
+    def test_characters_that_it_lacks_are_escaped(self, run, one, monkeypatch):
+        plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        monkeypatch.setattr(sys, "stdout", plain)
+        assert run("predict", one("é7.png"), "--csv").status == 0
+        plain.seek(0)
+        assert "\\xe97.png" in plain.read()
+
+    @pytest.mark.parametrize("columns", ["0", "1", "7", "100000", "999999999999", "x"])
+    def test_any_width_of_a_terminal_prints(self, run, monkeypatch, columns):
+        monkeypatch.setenv("COLUMNS", columns)
+        terminal.stdout.cache_clear()
+        try:
+            for command in ("list", "backends", "tutorials"):
+                ended = run(command)
+                assert ended.status == 0
+                assert len(ended.out.split()) > 5
+            assert 20 <= terminal.stdout().width <= 1000
+        finally:
+            terminal.stdout.cache_clear()
+
+
+def test_an_interrupted_start_is_one_line(monkeypatch, capsys):
+    class Interrupts:
+        def find_spec(self, name, *_):
+            if name == "kerasconv.cli":
+                raise KeyboardInterrupt
+
+    import kerasconv
+
+    monkeypatch.delitem(sys.modules, "kerasconv.cli")
+    monkeypatch.delattr(kerasconv, "cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupts(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "kerasconv: error: interrupted\n"
+
+
+def test_a_backend_that_cannot_be_imported_is_one_line(run, monkeypatch):
+    def broken(name):
+        raise ImportError("libx.so: no such file\nsecond line")
+
+    monkeypatch.setattr(_app.importlib, "import_module", broken)
+    ended = run("summary", "mnist_cnn")
+    assert ended.status == 1
+    assert ended.is_one_line("libx.so", "--backend")
+
+
+class TestOddNetworks:
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_nan_is_an_error_and_no_answer(self, run, one, model_file, value):
+        model, image = model_file(spoil=value), one("7.png")
+        ended = run("predict", image, "--model", model, "--json")
+        assert ended.status == 1
+        (record,) = json.loads(ended.out, parse_constant=pytest.fail)
+        assert record["status"] == "error"
+        assert "NaN" in record["error"]
+        assert record["prediction"] is record["probability"] is None
+        ended = run("predict", image, "--model", model, "--csv")
+        assert ended.status == 1
+        (row,) = csv.DictReader(io.StringIO(ended.out))
+        assert (row["status"], row["prediction"]) == ("error", "")
+        ended = run("predict", image, "--model", model)
+        assert ended.status == 1
+        assert "error" in ended.out
+        assert "nan" not in ended.out
+        assert "NaN" in ended.err
+
+    def test_nan_weights_are_drawn_blank_and_told(self, run, one, model_file, tmp_path):
+        model = model_file(spoil=np.nan)
+        ended = run("kernels", model, "--save", tmp_path / "k.png")
+        assert ended.status == 0
+        assert "warning: 9 of 9 weights" in ended.err
+        ended = run("features", one("7.png"), "--model", model, "--save",
+                    tmp_path / "f.png")  # fmt: skip
+        assert ended.status == 0
+        assert "are NaN or infinite" in ended.err
+        assert "Traceback" not in ended.err
+
+    def test_what_the_backend_cannot_run_is_one_line(self, run, one, monkeypatch):
+        from kerasconv import predict
+
+        def fails(*_, **__):
+            raise TypeError("lax.conv requires\n  floats, got int8")
+
+        monkeypatch.setattr(predict, "Predictor", fails)
+        monkeypatch.setattr(predict, "feature_maps", fails)
+        for command in ("predict", "features"):
+            ended = run(command, one("7.png"))
+            assert ended.status == 1
+            assert ended.is_one_line("mnist_cnn", "lax.conv requires floats")
+
+    @pytest.mark.parametrize("more", [{"dtype": "int8"}, {"dtype": None}])
+    def test_integer_policies_and_strings_are_one_line(
+        self, run, one, model_file, tmp_path, more
+    ):
+        if more["dtype"]:
+            try:
+                path = model_file(**more)
+            except Exception as error:
+                pytest.skip(f"Keras builds none: {error}")
+        else:
+            inputs = keras.Input((28, 28, 1), dtype="string")
+            model = keras.Model(inputs, keras.layers.Identity()(inputs))
+            path = tmp_path / "strings.keras"
+            model.save(path)
+        for command in ("predict", "features"):
+            ended = run(command, one("7.png"), "--model", path)
+            assert ended.status in (0, 1, 2)
+            if ended.status:
+                assert ended.is_one_line(str(path)[-12:])
+
+
+class TestCards:
+    def test_clothes_have_names_and_no_digit_is_asked_for(
+        self, run, one, monkeypatch, tmp_path
+    ):
+        name = "mnist_cnn/fashion_mnist"
+        known = data.DATASETS["fashion_mnist"].classes
+        ended = run("predict", one("7.png"), "--model", name, "--json", "--top", 3)
+        (record,) = json.loads(ended.out)
+        assert record["prediction"] in known
+        assert {each["class"] for each in record["top"]} <= set(known)
+        ended = run("predict", "--model", name)
+        assert ended.status == 2
+        assert ended.is_one_line("name the pictures")
+
+    def test_cats_and_dogs_are_called_so(self, run, scans):
+        ended = run("predict", scans, "--model", "cats_dogs_cnn", "--csv")
+        rows = csv.DictReader(io.StringIO(ended.out))
+        assert {row["prediction"] for row in rows} <= {"cat", "dog"}
+        ended = run("predict", scans, "--model", "cats_dogs_cnn", "--top", 3)
+        assert ended.is_one_line("--top must be from 1 to 2")
+
+    def test_the_accuracy_of_a_card_is_told_of_its_own_data_alone(self, run):
+        assert "(its card)" in run("predict", "--model", "lenet5").out
+        for name in ("mnist_cnn/fashion_mnist", "cats_dogs_cnn"):
+            ended = run("predict", "--model", name)
+            assert "(its card)" not in ended.out + ended.err
+
+    def test_the_card_says_how_a_picture_is_prepared(self, one, digits):
+        network, path = mnist_cnn(weights=None), one("7.png")
+        card = find_card("mnist_cnn/fashion_mnist")
+        assert _prepared.pictures_of(None) == "digit"
+        assert _prepared.pictures_of(card) == "clothes"
+        grey = read_image(path)
+        clothes = _prepared.preparation(network, card)(Path(path))
+        np.testing.assert_array_equal(clothes[..., 0], prepare_clothes(grey))
+        digit = _prepared.preparation(network, find_card("mnist_cnn"))(Path(path))
+        np.testing.assert_array_equal(digit, digits[0][42])
+        with pytest.raises(UsageError, match="name an image"):
+            _pictures._picture_for(network, card, None)
+
+
+class TestClothes:
+    def test_a_picture_on_a_light_ground_fills_the_field_in_negative(self):
+        picture = np.full((100, 60), 250, np.uint8)
+        picture[20:76, 10:38] = 51  # 56 x 28 at a fifth of white
+        image = prepare_clothes(picture)
+        expected = np.zeros((28, 28), np.float32)
+        expected[:, 7:21] = 0.8
+        np.testing.assert_allclose(image, expected, atol=1e-6)
+
+    def test_a_picture_of_the_data_set_comes_through(self):
+        image = np.zeros((28, 28), np.float32)
+        image[3:20, 5:25] = 0.5
+        np.testing.assert_array_equal(prepare_clothes(image), image)
+
+    def test_a_blank_one_warns_and_another_shape_is_refused(self):
+        from kerasconv.pictures import BlankImageWarning
+
+        with pytest.warns(BlankImageWarning):
+            assert not prepare_clothes(np.full((9, 9), 200, np.uint8)).any()
+        with pytest.raises(ValueError, match=r"shape=\(2, 2, 3\)"):
+            prepare_clothes(np.zeros((2, 2, 3)))
+
+
+class TestPlaces:
+    def test_no_picture_is_replaced_that_was_not_named(
+        self, run, one, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        for command, file in (("kernels sobel", "kernels.png"),
+                              ("features", "features.png")):  # fmt: skip
+            Path(file).write_text("mine")
+            ended = run(*command.split())
+            assert ended.status == 2
+            assert ended.is_one_line(file, "--save")
+            assert Path(file).read_text() == "mine"
+        assert run("kernels", "sobel", "--save", "kernels.png").status == 0
+        assert Image.open("kernels.png").size
+        image = one("7.png")
+        before = Path(image).read_bytes()
+        for command in ("edges", "features"):
+            assert run(command, image, "--save", "7.png").is_one_line("7.png")
+        assert Path(image).read_bytes() == before
+
+    def test_missing_folders_are_made(self, run, tmp_path):
+        from kerasconv.export import check
+
+        assert run("kernels", "sobel", "--save", tmp_path / "a" / "k.png").status == 0
+        assert check("onnx", tmp_path / "b" / "c.onnx")
+
+    def test_a_picture_in_the_terminal_says_what_it_shows(self, run, one):
+        first = run("edges", one("7.png"), "--output", "x").out.splitlines()[0]
+        assert first.startswith("Sobel: the derivative along x of ")
+        assert first.endswith("7.png, 28x28 pixels; light is strong")
+
+
+class TestBar:
+    def test_it_knows_the_number_of_files_and_no_warning_lands_in_it(
+        self, on_a_terminal, scans
+    ):
+        Image.new("L", (9, 9), 255).save(scans / "4-blank.png")
+        out, shown = on_a_terminal(
+            "predict", scans, "--json", "--batch-size", 2, stdout_too=False
+        )
+        assert len(json.loads(out)) == 11
+        assert "/11" in shown
+        (line,) = (s for s in shown.splitlines() if "is blank" in s)
+        assert "reading images" not in line.rpartition("\x1b[2K")[2]
+
+
+def test_messages_of_the_package_are_told_in_options(run, tmp_path):
+    ended = run("evaluate", "mnist_cnn", "--data-dir", tmp_path)
+    assert ended.is_one_line("--data-dir", "--download")
+    assert "`" not in ended.err
+    with pytest.raises(KerasconvError, match=r"`data_dir`.*`download=True`"):
+        data.load("mnist", "test", tmp_path)
+    assert run("edges", "--border", "mirror").is_one_line("--border")
+    assert _app._in_options("`border_mode` and `nothing=3`") == (
+        "--border and `nothing=3`"
+    )
+
+
+def test_a_name_is_shown_whole_or_with_an_ellipsis():
+    from kerasconv.errors import printable
+
+    assert printable("é 7.png") == "é 7.png"
+    assert len(printable("x" * 100_000, 60)) == 60
