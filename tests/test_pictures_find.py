@@ -119,8 +119,8 @@ def test_links_to_folders_are_not_followed_in_folders(folder):
 
 def test_folders_are_listed_only_when_their_turn_comes(folder, monkeypatch):
     listed = []
-    listing = find._listing
-    monkeypatch.setattr(find, "_listing", lambda f: listed.append(f) or listing(f))
+    scan = find.os.scandir
+    monkeypatch.setattr(find.os, "scandir", lambda f: listed.append(f) or scan(f))
     found = find_images([folder])
     assert listed == []
     next(found)
