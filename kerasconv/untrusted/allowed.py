@@ -163,7 +163,7 @@ def _check_object(item: dict[str, Any], built: bool) -> int:
         if module != "builtins" or registered not in (None, "function", wanted):
             raise _runs_code(f"the function {module}.{wanted}")
         return 0
-    if name not in (names.BUILT if built else names.COMPILED).get(module, ()):
+    if name not in (names.BUILT if built else names.COMPILED).get(module or "", ()):
         raise _runs_code(where)
     ours = module in names.OURS or module == "kerasconv.training.fitting"
     if registered != f"kerasconv>{name}" if ours else registered not in (None, name):
@@ -172,7 +172,9 @@ def _check_object(item: dict[str, Any], built: bool) -> int:
         _check_graph(item)
     nodes = item.get("inbound_nodes")
     calls = len(nodes) if isinstance(nodes, list) else 1
-    return (name in names.STEPS.get(module, ())) * (1 + calls + calls * _parts(item))
+    return (name in names.STEPS.get(module or "", ())) * (
+        1 + calls + calls * _parts(item)
+    )
 
 
 def _parts(item: dict[str, Any]) -> int:
