@@ -6,8 +6,7 @@ keras`): Keras fixes its backend at import, so the choice has to come first.
 
 from kerasconv import backends
 
-backends.activate()
-
-import keras  # noqa: E402
+with backends.settled():
+    import keras
 
 __all__ = ["keras"]

@@ -6,12 +6,14 @@ else the user's `keras.json`, else the first backend installed. This module
 imports neither Keras nor a backend.
 """
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +21,14 @@ from kerasconv.errors import KerasconvError, UsageError
 
 __all__ = [
     "BACKENDS",
+    "OURS",
     "Choice",
     "activate",
     "check_name",
     "choose",
     "in_fresh_process",
     "installed",
+    "settled",
     "version",
 ]
 
@@ -52,6 +56,14 @@ BACKENDS = {
     "openvino": Backend(("openvino",), "openvino", trains=False),
     "numpy": Backend(("jax", "jaxlib"), "jax", trains=False),
 }
+
+
+OURS = {"OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
+"""The environment of a process that is ours alone, where the user has not set it.
+
+Two OpenMP runtimes in one process (torch beside another) spin against each other on
+few cores unless the waiting one sleeps. TensorFlow reports a missing GPU as an error.
+"""
 
 
 @dataclass(frozen=True)
@@ -129,12 +141,25 @@ def activate(name: str | None = None) -> str:
         return running
     choice = choose(name)
     os.environ["KERAS_BACKEND"] = choice.name
-    # Two OpenMP runtimes in one process (torch beside another) spin against each
-    # other on few cores unless the waiting one sleeps.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if choice.name != "tensorflow":
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return choice.name
+
+
+@contextlib.contextmanager
+def settled() -> Iterator[None]:
+    """Within, Keras may be imported; after, the environment is as it was.
+
+    Raises:
+        KerasconvError: as `choose`.
+    """
+    before = os.environ.get("KERAS_BACKEND")
+    activate()
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("KERAS_BACKEND", None)
+        else:
+            os.environ["KERAS_BACKEND"] = before
 
 
 def in_fresh_process(*arguments: object, **environment: str) -> tuple[bytes, str]:
@@ -149,7 +174,7 @@ def in_fresh_process(*arguments: object, **environment: str) -> tuple[bytes, str
     """
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
-        env={**os.environ, **environment},
+        env={**OURS, **os.environ, **environment},
         capture_output=True,
     )
     reason = ""

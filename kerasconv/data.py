@@ -262,7 +262,8 @@ def _prepared(dataset: Dataset, root: Path) -> Iterator[tuple[str, Path]]:
 def _readable_formats() -> list[str]:
     formats = [f for f, module in _READERS.items() if importlib.util.find_spec(module)]
     # First what the backend reads: TensorFlow need not be loaded for its files alone.
-    backend = os.environ.get("KERAS_BACKEND")
+    keras = sys.modules.get("keras")
+    backend = keras.backend.backend() if keras else os.environ.get("KERAS_BACKEND")
     return sorted(formats, key=lambda f: (_READERS[f] != backend, f))
 
 

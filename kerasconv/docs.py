@@ -158,8 +158,8 @@ def _prepare_kernels(work: Path, backend: str) -> None:
         KERAS_BACKEND=backend,
         PYTHONPATH=os.pathsep.join(filter(None, paths)),
     )
-    # TensorFlow reports a missing GPU as an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for variable, value in backends.OURS.items():
+        os.environ.setdefault(variable, value)
 
 
 def main(arguments: list[str]) -> int:

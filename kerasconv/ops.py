@@ -8,8 +8,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import numpy as np
-
 from kerasconv import kernels as classical
 from kerasconv._arguments import (
     OUTPUTS,
@@ -32,9 +30,14 @@ from kerasconv.window.correlation import (
     correlation,
     correlation_window,
 )
-from kerasconv.window.native import to_float
-from kerasconv.window.pooling import lp_norms, pool_window, weighted_means
-from kerasconv.window.weights import derivative_kernels, kernels_of, pool_weights
+from kerasconv.window.native import dtype_of, to_float
+from kerasconv.window.pooling import (
+    given_weights,
+    lp_norms,
+    pool_window,
+    weighted_means,
+)
+from kerasconv.window.weights import derivative_kernels, kernels_of
 
 __all__ = [
     "WindowOperation",
@@ -96,8 +99,9 @@ def _operation(function: _Function) -> _Function:
 
 def _spec(x, shape):
     """What a symbolic x becomes: a symbolic tensor of that shape."""
-    floating = keras.backend.is_float_dtype(x.dtype)
-    return keras.KerasTensor(shape, x.dtype if floating else keras.config.floatx())
+    dtype = dtype_of(x)
+    floating = keras.backend.is_float_dtype(dtype)
+    return keras.KerasTensor(shape, dtype if floating else keras.config.floatx())
 
 
 # ------------------------------------------------------------- fixed kernels
@@ -426,9 +430,13 @@ def weighted_pool(
         strides: Positive int, or one per spatial axis; None is `pool_size`.
         padding: `"valid"` or `"same"`.
         data_format: `"channels_last"`, `"channels_first"` or None.
-        weights: `"binomial"`, `"gaussian"`, `"inverse_distance"`, an array of the
-            window's shape (divided by its sum), or a tensor of that shape (with a
-            trailing axis of channels for weights of their own) that sums to 1.
+        weights: `"binomial"`, `"gaussian"`, `"inverse_distance"`; or an array, a
+            tensor or a `keras.Variable` of the window's shape, or with a trailing
+            axis of channels for weights of their own. What is given is divided by
+            its sum over the window (gradients flow through that). It must be finite;
+            positive under "same", 0 or more and not all 0 under "valid"; while a
+            compiler traces a tensor, only its shape is checked. To learn weights
+            without code of your own there is the layer.
         rank: Number of spatial axes that x must have; None takes 1, 2 or 3.
 
     Returns:
@@ -443,15 +451,8 @@ def weighted_pool(
     array([[[2.]]])
     """
     x, window = _pool(x, rank, pool_size, strides, padding, data_format)
-    shape, channels = getattr(weights, "shape", None), x.shape[window.channel_axis]
-    if shape is None or (isinstance(weights, np.ndarray) and len(shape) == window.rank):
-        weights = pool_weights(weights, window.size, window.padding)
-    elif tuple(shape) not in (window.size, (*window.size, channels)):
-        raise ValueError(
-            f"`weights` must have the shape of the window, {window.size}, or one more "
-            f"axis of {channels} channels. Received: weights of shape {tuple(shape)}"
-        )
-    if isinstance(x, keras.KerasTensor):
+    weights = given_weights(weights, x, window)
+    if isinstance(x, keras.KerasTensor) or isinstance(weights, keras.KerasTensor):
         return _spec(x, window.output_shape(x.shape))
     return weighted_means(x, weights, window)
 

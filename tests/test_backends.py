@@ -1,11 +1,14 @@
 """Which backend runs, and why; imports of the package start none."""
 
 import json
+import os
+import pkgutil
 import subprocess
 import sys
 
 import pytest
 
+import kerasconv
 from kerasconv import backends
 from kerasconv.errors import KerasconvError, UsageError
 
@@ -176,6 +179,34 @@ def test_importing_the_package_imports_not_even_numpy():
 def test_importing_the_layers_registers_them_whatever_is_imported_first(code):
     code += "\nassert keras.saving.get_registered_object('kerasconv>SobelConv')"
     assert loaded(code, "kerasconv.layers") == ["kerasconv.layers"]
+
+
+def test_importing_the_package_changes_nothing_of_the_process_that_keras_does_not(
+    tmp_path,
+):
+    """Nobody names the backend: the package settles it, and leaves no trace of that."""
+    here = backends.activate()
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": here}))
+    state = "[dict(os.environ), os.getcwd(), sys.path, str(list(map(signal.getsignal, "
+    state += "signal.valid_signals()))), threading.active_count()]"
+    modules = [m.name for m in pkgutil.walk_packages(kerasconv.__path__, "kerasconv.")]
+    # Each backend's own file needs that backend.
+    alone = ("__main__", "window.backends.")
+    modules = [m for m in modules if not any(part in m for part in alone)]
+    settled, found = {"KERAS_BACKEND", *backends.OURS}, []
+    for code in ("import keras", f"import {', '.join(modules)}"):
+        code = f"import json, os, signal, sys, threading\n{code}\n"
+        done = subprocess.run(
+            [sys.executable, "-c", code + f"print(json.dumps({state}))"],
+            env={
+                **{k: v for k, v in os.environ.items() if k not in settled},
+                "KERAS_HOME": str(tmp_path),
+            },
+            capture_output=True,
+            check=True,
+        )
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    assert found[1] == found[0]
 
 
 def test_importing_the_package_changes_no_import():

@@ -511,6 +511,69 @@ def test_op_means_the_same_as_its_layer(name):
         assert dtype == "float64" or not KEEPS_FLOAT64
 
 
+FORMS = {
+    "list": np.ndarray.tolist,
+    "array": np.asarray,
+    "integers": lambda a: a.astype("int32"),
+    "tensor": keras.ops.convert_to_tensor,
+    "variable": keras.Variable,
+}
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("form", FORMS)
+def test_weighted_pool_divides_weights_of_every_form_by_their_sum(
+    form, channels, padding
+):
+    """One for all channels, or a trailing axis of them."""
+    x = image(2)
+    weights = np.arange(1, 9 * channels + 1, dtype="float32").reshape(3, 3, channels)
+    given = FORMS[form](weights if channels > 1 else weights[..., 0])
+    maps = [
+        oracles.each_channel(
+            lambda i, w=weights[..., c % channels]: oracles.weighted_pool(
+                i, w, strides=2, padding=padding
+            ),
+            x[..., c : c + 1],
+        )
+        for c in range(2)
+    ]
+    expected = np.concatenate(maps, -1)
+    pool = functools.partial(ops.weighted_pool, padding=padding, weights=given)
+    assert_close(to_numpy(pool(x)), expected)
+    inputs = keras.Input(x.shape[1:])
+    assert_close(to_numpy(keras.Model(inputs, pool(inputs))(x)), expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("weights", "rule"),
+    [
+        ([1, -1, 1], "0 or more, not all 0"),
+        ([0, 0, 0], "0 or more, not all 0"),
+        ([[1, 0], [1, 0], [1, 0]], "0 or more, not all 0"),
+        ([1, 1], "the shape of the window"),
+        ([[1, 2, 3]] * 3, "the shape of the window"),
+    ],
+)
+def test_weighted_pool_refuses_weights_of_every_form_by_one_rule(form, weights, rule):
+    given = FORMS[form](np.asarray(weights, "float32"))
+    with pytest.raises(ValueError, match=rf"`weights` must .*{rule}.*Received"):
+        ops.weighted_pool(np.zeros((1, 7, 2), "float32"), weights=given)
+
+
+def test_weighted_pool_refuses_weights_that_are_not_finite_or_would_be_learned():
+    x = np.zeros((1, 7, 2), "float32")
+    for form in ("list", "array", "tensor", "variable"):
+        weights = FORMS[form](np.asarray([1, np.nan, 1], "float32"))
+        with pytest.raises(ValueError, match=r"`weights`.*finite"):
+            ops.weighted_pool(x, weights=weights)
+    for given in (x, keras.Input((7, 2))):
+        with pytest.raises(ValueError, match=r"WeightedPool.*Received: weights='learn"):
+            ops.weighted_pool(given, weights="learned")
+
+
 # ------------------------------------------------------------ save and load
 
 OTHER = {
@@ -643,6 +706,14 @@ BAD = [
 def test_bad_argument_is_named_at_construction(cls, arguments, name):
     with pytest.raises(ValueError, match=rf"`{name}`.*Received: .*{name}"):
         cls(**arguments)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("filters", [0, -1, 2.5, (2, 2)])
+def test_the_number_of_filters_is_said_to_be_one_positive_int(filters):
+    """Not one per spatial axis, as sizes may be."""
+    with pytest.raises(ValueError, match=r"^`filters` must be a positive int\. Rec"):
+        layers.LearnedConv(filters)
 
 
 OPERATIONS = {

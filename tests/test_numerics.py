@@ -1,5 +1,6 @@
 """Where floating point is at its edge."""
 
+import contextvars
 import functools
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from contract import BACKEND, TRAINS, assert_close, built, float64, gradient, to_numpy
 
-from kerasconv import layers, ops
+from kerasconv import kernels, layers, ops
 
 if BACKEND == "jax":
     import jax
@@ -126,6 +127,228 @@ def test_the_second_derivative_of_the_l2_norm_is_its_formula(mean):
     assert np.isfinite(second[0, :2, :2]).all()
     second[0, :2, :2] = 0
     assert_close(second, expected, 1e-12, 1e-12)
+
+
+# ------------------------------------------------------------ constant images
+
+# Numbers with long mantissas, of all sizes: a rounded sum of them would show.
+CONSTANTS = (0.1, -1 / 3, 123.456, 7.7e-20, 3e37)
+
+# Every pair of rank, operator, size, scale, step and border at least once.
+DERIVATIVES = [
+    (1, "sobel", 9, "unit", {}),
+    (1, "prewitt", 7, "smooth", {"strides": 2, "border_mode": "wrap"}),
+    (2, "sobel", 3, "smooth", {"border_mode": "edge"}),
+    (2, "sobel", 7, None, {"strides": 2, "border_mode": "reflect"}),
+    (2, "prewitt", 3, "unit", {"dilation_rate": 2, "border_mode": "reflect"}),
+    (2, "prewitt", 7, None, {"padding": "valid"}),
+    (2, "prewitt", 5, "smooth", {"border_mode": "constant"}),
+    (3, "prewitt", 3, "smooth", {"border_mode": "wrap"}),
+    (3, "sobel", 5, "unit", {"strides": 2}),
+    (3, "sobel", 3, None, {"padding": "valid", "dilation_rate": 2}),
+]
+
+
+def constant_images(rank):
+    x = np.empty((len(CONSTANTS), *(17, 16, 15)[:rank], 2), "float32")
+    x[:] = np.reshape(CONSTANTS, (-1, *[1] * (rank + 1)))
+    return x
+
+
+@pytest.mark.parametrize(("rank", "name", "size", "scale", "steps"), DERIVATIVES)
+def test_the_derivative_of_a_constant_image_is_exactly_zero(
+    rank, name, size, scale, steps
+):
+    op = functools.partial(getattr(ops, name), kernel_size=size, normalize=scale)
+    y = to_numpy(op(constant_images(rank), **steps))
+    if steps.get("border_mode") == "constant":  # zeros outside are another constant
+        reach = size // 2
+        y = y[:, reach:-reach, reach:-reach]
+    np.testing.assert_array_equal(y, 0)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        kernels.laplacian(2),
+        kernels.laplacian(2) / 7,
+        [[-0.1, 0.3], [-0.2, 0.0]],
+        np.outer([0.1, 0.2, -0.3], [1, 3, 1]),
+    ],
+)
+def test_any_kernel_that_sums_to_zero_gives_exactly_zero_for_a_constant(kernel):
+    x = constant_images(2)
+    for strides in (1, 2):
+        y = to_numpy(ops.fixed_conv(x, kernel, strides=strides))
+        np.testing.assert_array_equal(y, 0)
+
+
+@trains
+@pytest.mark.parametrize("mode", [False, "graph", "XLA"])
+@pytest.mark.parametrize(
+    ("name", "size", "scale", "strides"),
+    [("sobel", 3, "unit", 1), ("prewitt", 5, "smooth", 2)],
+)
+def test_the_magnitude_of_a_constant_image_and_its_gradient_are_exactly_zero(
+    name, size, scale, strides, mode
+):
+    if mode == "XLA" and BACKEND != "tensorflow":
+        pytest.skip(f"{BACKEND} has one compiler")
+    x = constant_images(2)[:4]
+    op = functools.partial(
+        getattr(ops, name),
+        kernel_size=size,
+        strides=strides,
+        normalize=scale,
+        output="magnitude",
+    )
+    y = to_numpy(op(x))
+    np.testing.assert_array_equal(y, 0)
+    slope = slope_of(op, x, np.ones_like(y, "float32"), compiled=mode)
+    np.testing.assert_array_equal(to_numpy(slope), 0)
+
+
+# -------------------------------------------------------------- forward mode
+
+
+@pytest.mark.skipif(BACKEND not in ("jax", "torch"), reason="has no such derivative")
+@pytest.mark.parametrize("name", norms())
+def test_forward_mode_derivatives_are_those_of_reverse_mode_and_zero_at_zero(name):
+    x = np.zeros((1, 6, 6, 1), "float32")
+    x[0, :2, :2, 0] = [[3, -4], [1, 2]]
+    layer = norms()[name]()
+    layer.build(x.shape)
+    x = keras.ops.convert_to_tensor(x)
+    direction = keras.ops.ones_like(x)
+    if BACKEND == "jax":
+        _, along = jax.jvp(layer, (x,), (direction,))
+        forward, reverse = jax.jacfwd(layer)(x), jax.jacrev(layer)(x)
+    else:
+        _, along = torch.func.jvp(layer, (x,), (direction,))
+        forward, reverse = torch.func.jacfwd(layer)(x), torch.func.jacrev(layer)(x)
+        with torch.autograd.forward_ad.dual_level():
+            y = layer(torch.autograd.forward_ad.make_dual(x, direction))
+            _, tangent = torch.autograd.forward_ad.unpack_dual(y)
+        assert_close(to_numpy(tangent), to_numpy(along))
+    assert_close(to_numpy(forward), to_numpy(reverse))
+    along, forward = to_numpy(along), to_numpy(forward)
+    # A row of the Jacobian summed is the derivative along ones.
+    assert_close(along, forward.reshape(*along.shape, -1).sum(-1))
+    np.testing.assert_array_equal(along[0, -1:, -1:], 0)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has such a function")
+def test_forward_mode_through_the_compiled_norm_of_tiles_is_that_of_the_plain_one():
+    from kerasconv.window.backends.torch import _TileNorms
+    from kerasconv.window.weights import ones_kernel
+
+    layer = layers.L2Pool(mean=True)
+    x, direction = torch.randn(2, 1, 6, 5, 2, generator=torch.manual_seed(0))
+    x[0, :2, :2] = 0
+    layer.build(x.shape)
+    tiles = functools.partial(
+        lambda x, k, w: _TileNorms.apply(x, k, w),
+        k=ones_kernel(layer.window.size, mean=True),
+        w=layer.window,
+    )
+    y, along = torch.func.jvp(tiles, (x,), (direction,))
+    expected, slope = torch.func.jvp(layer, (x,), (direction,))
+    assert_close(to_numpy(y), to_numpy(expected))
+    assert_close(to_numpy(along), to_numpy(slope))
+
+
+@trains
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_the_gradient_by_weights_flows_through_their_sum(channels):
+    """A multiple of the weights gives the same, so along themselves there is none."""
+    rng = np.random.default_rng(6)
+    x = keras.ops.convert_to_tensor(rng.normal(size=(2, 7, 2)).astype("float32"))
+    weights = rng.uniform(1, 2, size=(3, *channels)).astype("float32")
+    g = rng.normal(size=(2, 3, 2)).astype("float32")
+    for compiled in (False, "graph"):
+        slope = slope_of(
+            lambda w: ops.weighted_pool(x, weights=w), weights, g, compiled=compiled
+        )
+        slope = to_numpy(slope)
+        assert np.abs(slope).max() > 0.01
+        np.testing.assert_allclose((slope * weights).sum(0), 0, atol=1e-6)
+
+
+# -------------------------------------------------- TensorFlow's own gradients
+
+# Every pair of rank, border (or "tiles", which have a gradient of their own), strides
+# and dilation at least once, where they go together.
+GEOMETRIES = [
+    (1, "symmetric", 1, 2),
+    (1, "reflect", 2, 1),
+    (1, "edge", 1, 1),
+    (1, "wrap", 2, 2),
+    (1, "constant", 1, 2),
+    (2, "symmetric", 2, 1),
+    (2, "reflect", 1, 2),
+    (2, "edge", 2, 2),
+    (2, "wrap", 1, 1),
+    (2, "constant", 1, 1),
+    (2, "constant", 2, 2),
+    (3, "symmetric", 1, 1),
+    (3, "reflect", 1, 1),
+    (3, "edge", 1, 2),
+    (3, "wrap", 1, 2),
+    (3, "valid", 2, 1),
+    (1, "tiles", 2, 1),
+    (2, "tiles", 3, 1),
+    (3, "tiles", 2, 1),
+]
+
+
+@pytest.fixture
+def by_operation(monkeypatch):
+    """What TensorFlow compiles is run as written: to compile takes a second a case."""
+    from kerasconv.window.backends import backend
+
+    monkeypatch.setattr(backend, "compiled", lambda function, x, *a: function(x, *a))
+    inside = contextvars.ContextVar("inside", default=True)
+    monkeypatch.setattr(backend, "_IN_PROGRAM", inside)
+    # The one operation that only XLA has.
+    copies = functools.partial(map, tf.identity)
+    monkeypatch.setattr(backend.xla, "optimization_barrier", lambda *t: [*copies(t)])
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="its custom gradients")
+@pytest.mark.parametrize(("rank", "border", "strides", "dilation"), GEOMETRIES)
+def test_gradients_of_tensorflow_are_finite_differences_and_so_are_their_own(
+    rank, border, strides, dilation, by_operation
+):
+    rng = np.random.default_rng(5)
+    # Long enough for a thin rim, which the custom gradient of a derivative needs.
+    x, u, v = rng.normal(size=(3, 1, *(10, 9, 9)[:rank], 2))
+    if border == "tiles":
+        layer = layers.L2Pool(strides, mean=rank == 2, dtype="float64")
+    else:
+        padding = "valid" if border == "valid" else "same"
+        layer = layers.SobelConv(
+            3,
+            strides,
+            padding,
+            dilation_rate=dilation,
+            border_mode="edge" if border == "valid" else border,
+            output="magnitude",
+            normalize="unit",
+            dtype="float64",
+        )
+    layer.build(x.shape)
+    g = rng.normal(size=layer.compute_output_shape(x.shape))
+    step = 1e-5
+
+    def difference(function):
+        return (function(x + step * v) - function(x - step * v)) / (2 * step)
+
+    slope = to_numpy(slope_of(layer, x, g))
+    expected = difference(lambda x: np.sum(to_numpy(layer(x)) * g))
+    np.testing.assert_allclose(np.sum(slope * v), expected, 1e-6, 1e-8)
+    second = to_numpy(slope_of(lambda x: slope_of(layer, x, g), x, u))
+    expected = difference(lambda x: np.sum(to_numpy(slope_of(layer, x, g)) * u))
+    np.testing.assert_allclose(np.sum(second * v), expected, 1e-5, 1e-7)
 
 
 def test_magnitude_of_zero_is_zero_without_an_epsilon():

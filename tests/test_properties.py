@@ -38,20 +38,6 @@ def test_derivative_is_linear(op, seed, rank, mode, factor):
 
 
 @settings
-@given(
-    derivatives,
-    ranks,
-    st.sampled_from(MODES[:-1]),
-    outputs,
-    st.floats(-1e6, 1e6, width=32),
-)
-def test_constant_image_has_derivative_zero(op, rank, mode, output, value):
-    x = np.full((1, *SIZES[rank], 2), value, "float32")
-    y = to_numpy(op(x, border_mode=mode, output=output))
-    np.testing.assert_array_equal(y, 0)
-
-
-@settings
 @given(derivatives, seeds, modes)
 def test_transposing_the_image_swaps_the_components(op, seed, mode):
     x = image(seed, 2)

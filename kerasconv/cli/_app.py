@@ -163,8 +163,8 @@ def complete_model(incomplete: str) -> list[str]:
 def start(backend: str | None) -> str:
     """Choose the backend and import Keras, without what libraries print on import."""
     name = backends.activate(backend)
-    # TensorFlow reports a missing GPU as an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for variable, value in backends.OURS.items():
+        os.environ.setdefault(variable, value)
     with hushed():
         try:
             importlib.import_module("kerasconv._keras")

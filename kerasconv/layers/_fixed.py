@@ -35,6 +35,11 @@ class FixedConv(WindowLayer):
     along every spatial axis: the kernel is not flipped. The kernels are constants;
     the layer has no weights.
 
+    A kernel whose weights sum to 0 gives exactly 0 where all that its window sees is
+    equal, and the magnitude's gradient there is 0: it weighs differences of values,
+    not the values. With the border "constant", zeros outside, that holds for windows
+    that lie inside the image.
+
     Args:
         kernels: Array (or nested lists) of one kernel, with as many axes as the
             input has spatial axes (1, 2 or 3), or of several kernels of one size
@@ -214,7 +219,8 @@ class PrewittConv(_Derivative):
     The order of the directions is that of the axes, (dy, dx) for an image and (dz,
     dy, dx) for a volume. A derivative is positive where values increase with the
     index. The derivative along x marks vertical edges, that along y horizontal ones.
-    On a signal (one spatial axis) it is the bare difference.
+    On a signal (one spatial axis) it is the bare difference. Of a constant image it is
+    exactly 0, as `FixedConv` describes it.
 
     Args:
         kernel_size: Odd int, 3 or more. Default 3. For 5 the factors are
@@ -264,7 +270,8 @@ class SobelConv(_Derivative):
     The order of the directions is that of the axes, (dy, dx) for an image and (dz,
     dy, dx) for a volume. A derivative is positive where values increase with the
     index. The derivative along x marks vertical edges, that along y horizontal ones.
-    On a signal (one spatial axis) it is the bare difference.
+    On a signal (one spatial axis) it is the bare difference. Of a constant image it is
+    exactly 0, as `FixedConv` describes it.
 
     Args:
         kernel_size: Odd int, 3 or more. Default 3. 3, 5 and 7 are OpenCV's

@@ -32,6 +32,7 @@ __all__ = [
     "reshape",
     "take",
     "to_float",
+    "values",
     "wide",
     "xp",
     "zero_pad",
@@ -104,7 +105,11 @@ elif BACKEND == "torch":
         return xp.index_select(x, axis, index)
 
     def records_gradient(x):
-        return x.requires_grad
+        # Forward mode marks no tensor, it gives it a tangent; a compiler may do either,
+        # unless it exports a program for inference.
+        if x.requires_grad or xp.compiler.is_compiling():
+            return x.requires_grad or not xp.compiler.is_exporting()
+        return xp.autograd.forward_ad.unpack_dual(x).tangent is not None
 
     def is_portable():
         # `torch.compile` cannot look into a context, and nobody compiles for another
@@ -192,6 +197,16 @@ def to_float(x: Any) -> Any:
     check_real("x", dtype)
     floating = keras.backend.is_float_dtype(dtype)
     return x if floating else cast(x, keras.config.floatx())
+
+
+def values(x: Any) -> np.ndarray | None:
+    """The numbers in a tensor, or None where it has none yet: a compiler traces it."""
+    if BACKEND == "torch" and xp.compiler.is_compiling():
+        return None
+    try:
+        return np.asarray(keras.ops.convert_to_numpy(x))
+    except Exception:  # each backend has an error of its own for it
+        return None
 
 
 def wide(x: Any) -> tuple[Any, Any]:

@@ -2,21 +2,33 @@
 
 from typing import Any
 
-from kerasconv._arguments import PADDINGS, check_ints, check_name
+import numpy as np
+
+from kerasconv._arguments import (
+    PADDINGS,
+    check_ints,
+    check_name,
+    check_real,
+    numbers,
+)
+from kerasconv._keras import keras
 from kerasconv.window.backends import backend
 from kerasconv.window.geometry import Window
 from kerasconv.window.native import (
+    as_tensor,
+    cast,
     dtype_of,
     empty,
     is_static,
     must_stay_empty,
+    values,
     wide,
 )
 from kerasconv.window.norms import absolute, needs_scale, roots, scaled_norm, square
 from kerasconv.window.sums import weight_inside, window_sums
-from kerasconv.window.weights import ones_kernel
+from kerasconv.window.weights import normalized, ones_kernel, pool_weights
 
-__all__ = ["lp_norms", "pool_window", "weighted_means"]
+__all__ = ["given_weights", "lp_norms", "pool_window", "weighted_means"]
 
 
 def pool_window(
@@ -62,6 +74,54 @@ def _scaled_norms(x, window, p, mean):
         count = weight_inside(x, ones_kernel(window.size), window)
         norm = norm / count ** (1 / p)
     return restore(norm)
+
+
+def given_weights(weights: Any, x: Any, window: Window) -> Any:
+    """Weights as `ops.weighted_pool` is given them, as `weighted_means` takes them.
+
+    Raises:
+        ValueError: They are none for this window and input.
+    """
+    if isinstance(weights, str) and weights == "learned":
+        raise ValueError(
+            '`weights` of an operation cannot be "learned": use the layer, '
+            'WeightedPool(weights="learned"), or give a tensor of weights that you '
+            f"train. Received: weights={weights!r}"
+        )
+    if isinstance(weights, str):
+        return pool_weights(weights, window.size, window.padding)
+    if isinstance(weights, keras.Variable):
+        weights = keras.ops.convert_to_tensor(weights)
+    symbolic = isinstance(weights, keras.KerasTensor)
+    array = isinstance(weights, np.ndarray)  # which NumPy's backend calls a tensor
+    if not array and (symbolic or keras.ops.is_tensor(weights)):
+        check_real("weights", dtype_of(weights))
+    else:
+        weights = numbers("weights", weights)
+    shape, rank = tuple(weights.shape), window.rank
+    if len(shape) != rank + 1:
+        if isinstance(weights, np.ndarray):
+            return pool_weights(weights, window.size, window.padding)
+        fits = shape == window.size
+    else:
+        channels = x.shape[window.channel_axis]
+        fits = shape[:-1] == window.size and channels in (None, shape[-1])
+    if not fits:
+        raise ValueError(
+            f"`weights` must have the shape of the window, {window.size}, or one more "
+            f"axis of {x.shape[window.channel_axis]} channels. "
+            f"Received: weights of shape {shape}"
+        )
+    known = None if symbolic else values(weights)
+    if known is not None:
+        known = normalized(known, rank, window.padding)
+    if symbolic or isinstance(x, keras.KerasTensor):
+        return weights
+    dtype = dtype_of(wide(x)[0])
+    if isinstance(weights, np.ndarray):
+        return as_tensor(np.asarray(known, dtype))
+    weights = cast(weights, dtype)
+    return weights / keras.ops.sum(weights, axis=tuple(range(rank)))
 
 
 def weighted_means(x: Any, weights: Any, window: Window) -> Any:

@@ -7,6 +7,7 @@ other formulations (in `backends/`) are this one in another order.
 
 import functools
 import operator
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from kerasconv.window.native import (
 from kerasconv.window.weights import Kernels
 
 __all__ = [
+    "cancel",
     "correlate",
     "extend",
     "merge",
@@ -64,11 +66,19 @@ def correlate(x: Any, kernels: Any, window: Any) -> list[Any]:
             sums.append(_weighted([(w, _tap(x, i, steps)) for w, i in pairs]))
         else:
             y = x
-            for line, step in zip(factors, steps, strict=True):
+            # Differences first: what smooths them then has zeros to sum.
+            for line, step in sorted(
+                zip(factors, steps, strict=True), key=lambda pair: not cancel(pair[0])
+            ):
                 nonzero = [(w, i) for i, w in enumerate(line) if w]
                 y = _weighted([(w, _tap(y, (i,), [step])) for w, i in nonzero])
             sums.append(y)
     return sums
+
+
+def cancel(weights: Sequence[float]) -> bool:
+    """Whether the weights sum to 0, but for rounding."""
+    return abs(sum(weights)) <= 1e-12 * sum(abs(weight) for weight in weights)
 
 
 def taps(x: Any, window: Any) -> list[Any]:
@@ -94,12 +104,34 @@ def _tap(x, position, steps):
 
 
 def _weighted(pairs):
-    """The sum of `weight * tap`, in as few passes over memory as there can be."""
+    """The sum of `weight * tap`, in as few passes over memory as there can be.
+
+    Weights that sum to 0 weigh differences, `weight * (b - a)`: where all taps are
+    equal those are 0, and so is every sum of them, however a compiler rounds it.
+    """
+    if len(pairs) > 1 and cancel([weight for weight, _ in pairs]):
+        pairs = _differences(pairs)
     (weight, tap), *rest = sorted(pairs, key=lambda pair: pair[0] != 1)
     result = tap if weight == 1 else weight * tap
     for weight, tap in rest:
         result = add_scaled(result, tap, weight)
     return result
+
+
+def _differences(pairs):
+    """The same sum as `weight * (b - a)`: the heaviest of either sign first."""
+    above = sorted((p for p in pairs if p[0] > 0), key=lambda pair: -pair[0])
+    below = sorted((p for p in pairs if p[0] < 0), key=lambda pair: pair[0])
+    terms = []
+    while above and below:
+        (up, b), (down, a) = above.pop(0), below.pop(0)
+        weight = min(up, -down)
+        terms.append((weight, b - a))
+        if up > weight:
+            above.insert(0, (up - weight, b))
+        if -down > weight:
+            below.insert(0, (down + weight, a))
+    return terms
 
 
 # -------------------------------------------------------------------- borders

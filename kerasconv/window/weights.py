@@ -15,6 +15,7 @@ __all__ = [
     "Kernels",
     "derivative_kernels",
     "kernels_of",
+    "normalized",
     "ones_kernel",
     "pool_weights",
 ]
@@ -123,15 +124,27 @@ def pool_weights(weights: Any, size: tuple[int, ...], padding: str) -> Kernels:
             f"`weights` must have the shape of the window, {tuple(size)}. "
             f"Received: weights of shape {array.shape}"
         )
+    return Kernels.of(normalized(array, len(size), padding)[None])
+
+
+def normalized(weights: Any, rank: int, padding: str) -> np.ndarray:
+    """An array of weights divided by its sum over the window, the first `rank` axes.
+
+    Raises:
+        ValueError: It holds what is no finite number, or its sum over a window that
+            `padding` allows may be 0.
+    """
+    array = numbers("weights", weights).astype("float64")
+    total = array.sum(tuple(range(rank)))
     # Under "same" a window may see its smallest weights only: one must be left.
     allowed = array > 0 if padding == "same" else array >= 0
-    if not allowed.all() or array.sum() <= 0:
+    if not allowed.all() or np.min(total) <= 0:
         rule = "positive" if padding == "same" else "0 or more, not all 0"
         raise ValueError(
             f"`weights` must be {rule} under padding {padding!r}. "
             f"Received: weights={array.tolist()!r}"
         )
-    return Kernels.of((array / array.sum())[None])
+    return array / total
 
 
 @functools.lru_cache(maxsize=256)

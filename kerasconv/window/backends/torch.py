@@ -5,9 +5,13 @@ import torch
 from kerasconv.window.backends import plain
 from kerasconv.window.backends.plain import compiled
 from kerasconv.window.native import is_portable, wide
-from kerasconv.window.norms import gradient_of_tile_norms, tile_norms
+from kerasconv.window.norms import (
+    gradient_of_tile_norms,
+    slope_of_tile_norms,
+    tile_norms,
+)
 from kerasconv.window.rim import has_thin_rim, interior_and_strips
-from kerasconv.window.slices import correlate, merge, unmerge
+from kerasconv.window.slices import cancel, correlate, merge, unmerge
 from kerasconv.window.weights import Kernels
 
 __all__ = ["compiled", "constant_sums", "norms_of_tiles", "sums"]
@@ -21,14 +25,14 @@ CHUNK = 1 << 22
 
 def sums(x, kernels, window, start, finish):
     """`finish` of the sums over `start` of x."""
-    if _pays_by_convolution(x, window):
+    if _pays_by_convolution(x, kernels, window):
         return finish(_convolved(start(x), kernels, window))
     return plain.sums(x, kernels, window, start, finish)
 
 
 def constant_sums(x, kernels, window, start, finish):
     """As `sums`, in the order that is fastest eagerly or under `torch.compile`."""
-    if _pays_by_convolution(x, window):
+    if _pays_by_convolution(x, kernels, window):
         return finish(_convolved(start(x), kernels, window))
     if torch.compiler.is_compiling() and has_thin_rim(x, window):
         return _joined(start(x), kernels, window, finish)
@@ -65,17 +69,19 @@ def _joined(x, kernels, window, finish):
     return [unmerge(y, grid) for y in results]
 
 
-def _pays_by_convolution(x, window):
+def _pays_by_convolution(x, kernels, window):
     """Whether to sum by convolution, for its gradient.
 
     PyTorch differentiates slices one by one. Its convolution is faster where they
-    have gaps, and slower where there are none or where there is but one channel.
+    have gaps, and slower where there are none or where there is but one channel. It
+    rounds as it goes: weights that sum to 0 would not give 0 for equal values.
     """
     return (
         x.requires_grad
         and not torch.compiler.is_compiling()
         and max(window.strides) > 1
         and x.shape[window.channel_axis] > 1
+        and not (isinstance(kernels, Kernels) and any(map(cancel, kernels.dense)))
     )
 
 
@@ -141,9 +147,15 @@ class _TileNorms(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         x, ctx.kernels, ctx.window = inputs
         ctx.save_for_backward(x, output)
+        ctx.save_for_forward(x, output)
 
     @staticmethod
     def backward(ctx, g):
         x, y = ctx.saved_tensors
         gradient = gradient_of_tile_norms(x, y, g, ctx.kernels, ctx.window)
         return gradient, None, None
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):
+        x, y = ctx.saved_tensors
+        return slope_of_tile_norms(x, y, tangent, ctx.kernels, ctx.window)
