@@ -197,6 +197,9 @@ def norms_of_tiles(x, kernels, window):
 
 def _norms_of_tiles(x, kernels, window):
     x, restore = wide(x)
+    if not _IN_PROGRAM.get():
+        # The gradient below multiplies arrays of up to eight axes, as XLA alone can.
+        return restore(tile_norms(x, kernels, window))
 
     @tf.custom_gradient
     def norms(x):
