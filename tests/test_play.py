@@ -582,6 +582,37 @@ def test_a_readers_own_file_and_picture_are_taken(visit, own_files, tmp_path):
     assert tab.locator("#answers .best b").inner_text() == "3"
 
 
+def test_a_file_that_is_dropped_on_the_page_is_opened(visit, own_files):
+    tab = visit()
+    content = base64.b64encode(own_files["sequential"][0].read_bytes()).decode()
+    tab.evaluate(
+        """(content) => {
+            const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], "mine.keras"));
+            const how = { dataTransfer, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new DragEvent("drop", how));
+        }""",
+        content,
+    )
+    tab.locator("#network option", has_text="(yours)").wait_for(state="attached")
+    assert tab.locator("#answers li").count() == 4
+
+
+def test_a_finger_draws(visit):
+    tab = visit("index.html#digit=18", "phone", has_touch=True)
+    tab.locator("#pad").tap(position={"x": 40, "y": 40})
+    assert tab.locator("#what").inner_text() == "Your own drawing or picture"
+
+
+def test_on_paper_stand_the_maps_and_the_sum_without_what_is_to_be_pressed(visit):
+    tab = visit("index.html#digit=18&layer=2&map=23&at=7,6")
+    tab.emulate_media(media="print")
+    assert tab.locator("#layers").is_visible()
+    assert tab.locator(".sum").first.is_visible()
+    assert not [b for b in tab.locator("button").all() if b.is_visible()]
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_scrolls_sideways_and_axe_finds_nothing(visit, size, scheme):
