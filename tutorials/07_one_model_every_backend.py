@@ -372,7 +372,7 @@ if {"jax", "numpy"} <= set(results):
 # %% tags=["hide-cell"]
 asked_for = backends.choose(asked[-1])
 assert asked_for.name == asked[-1]
-assert "--backend" in asked_for.reason
+assert "KERAS_BACKEND" not in asked_for.reason
 
 # %% [markdown]
 # **4.** The largest difference was about `1e-7`. How sure must the network be of its
