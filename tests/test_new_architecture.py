@@ -104,7 +104,7 @@ def test_it_is_built_and_its_recipe_found(found):
 
 
 def test_before_it_is_trained_the_remedy_is_said(found):
-    assert found["untrained"].endswith("make them with: kerasconv train tiny/first")
+    assert found["untrained"].endswith("no trained weights yet; train it first")
 
 
 def test_the_command_line_trains_lists_and_summarises_it(found):

@@ -48,7 +48,7 @@ def test_without_sphinx_the_command_names_the_extra(monkeypatch, tmp_path, missi
     monkeypatch.setattr(
         docs, "find_spec", lambda name: None if name == missing else object()
     )
-    with pytest.raises(KerasconvError, match=r'pip install "kerasconv\[docs\]"'):
+    with pytest.raises(KerasconvError, match=r'pip install -e "\.\[docs\]"'):
         docs.build(tmp_path / "site")
 
 

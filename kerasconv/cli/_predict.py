@@ -243,7 +243,7 @@ def _answers(
     while batch := list(itertools.islice(iterator, batch_size)):
         asked = [answer for answer in batch if answer.status == "ok"]
         if asked:
-            rows = ask(np.stack([answer.image for answer in asked]))
+            rows = ask(np.stack([np.asarray(answer.image) for answer in asked]))
             for answer, row in zip(asked, rows, strict=True):
                 if not np.isfinite(row).all():
                     images.refuse(answer)

@@ -12,11 +12,9 @@ from kerasconv.testing.case import Case, array, dtype_of, equal, need, normal, s
 
 
 def inference_repeats(case: Case) -> None:
-    """Two calls on the same input give the same, but for rounding.
-
-    What is called often may be compiled, and a compiler rounds in another order.
-    """
+    """Two calls on the same input give the same, but for rounding."""
     case.need_values()
+    # What is called often may be compiled, and a compiler rounds in another order.
     case.same(case.run(case.layer), case.y, "a second call")
 
 

@@ -201,7 +201,7 @@ def to_float(x: Any) -> Any:
 
 def values(x: Any) -> np.ndarray | None:
     """The numbers in a tensor, or None where it has none yet: a compiler traces it."""
-    if BACKEND == "torch" and xp.compiler.is_compiling():
+    if BACKEND == "torch" and xp.compiler.is_compiling():  # type: ignore[attr-defined]
         return None
     try:
         return np.asarray(keras.ops.convert_to_numpy(x))
