@@ -225,3 +225,20 @@ def mnist_test():
         return data.load("mnist", "test")
     except KerasconvError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, the one of the system."""
+    api = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    with api.sync_playwright() as playwright:
+        # Chromium's sandbox does not work for root, in a container.
+        started = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox"]
+        )
+        yield started
+        started.close()

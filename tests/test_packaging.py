@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -215,23 +214,16 @@ def test_the_installed_wheel_says_that_the_site_is_built_from_a_clone(installed)
     assert done.stderr.count("\n") == 1
 
 
-def test_the_installed_wheel_writes_a_live_page_that_opens(installed, tmp_path):
+def test_the_installed_wheel_writes_a_live_page_that_opens(
+    installed, browser, tmp_path
+):
     _, run = installed
     done = run("-m", "kerasconv", "play", "--out", str(tmp_path / "page"))
     assert done.returncode == 0, done.stderr
-    api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
-        tab = browser.new_page()
-        tab.goto(done.stdout.strip() + "#digit=18")
-        assert tab.locator("#answers .best b").inner_text() == "3"
-        browser.close()
+    tab = browser.new_page()
+    tab.goto(done.stdout.strip() + "#digit=18")
+    assert tab.locator("#answers .best b").inner_text() == "3"
+    tab.close()
 
 
 def test_the_installed_wheel_lists_its_models(installed):

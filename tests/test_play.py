@@ -390,23 +390,6 @@ def test_code_and_data_keep_to_their_budgets(page):
 SIZES = {"desktop": (1280, 860), "tablet": (768, 1024), "phone": (390, 844)}
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium, the one of the system."""
-    api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    with api.sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, in a container.
-        started = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def visit(browser, page):
     """Opens the page and lists what went wrong; a test ends with none of it."""

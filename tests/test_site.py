@@ -5,7 +5,6 @@ import http.server
 import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -313,23 +312,6 @@ def test_headings_step_down_one_level_at_a_time(pages):
 
 
 # ------------------------------------------------------------------ in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium, the one of the system."""
-    api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    with api.sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, in a container.
-        started = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
