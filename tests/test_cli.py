@@ -17,10 +17,11 @@ from rich.console import Console
 
 from kerasconv import backends, cli, data, terminal
 from kerasconv._keras import keras
-from kerasconv.cli import _app, _predict, _prepared
+from kerasconv.cli import _app, _predict
 from kerasconv.digits import hard_digits
 from kerasconv.errors import KerasconvError
 from kerasconv.models import _card, find_card, mnist_cnn
+from kerasconv.reading import Reader
 
 
 class Ended:
@@ -241,10 +242,8 @@ class TestPredictFiles:
             lambda path: read.append(path) or np.ones((9, 9)),
         )
         many = [str(scans / "0-0.png")] * 4000
-        ask = lambda batch: np.full((len(batch), 10), 0.1)  # noqa: E731
-        images = _predict._Images(many)
-        images.prepare = _prepared.preparation(mnist_cnn(weights=None), None)
-        batches = _predict._answers(images, ask, 50, None, 1)
+        reader = Reader(mnist_cnn(weights=None), batch_size=50)
+        batches = _predict._answers(_predict._Images(many), reader)
         for i, batch in zip(range(3), batches, strict=False):
             assert len(batch) == 50
             assert len(read) == 50 * (i + 1)

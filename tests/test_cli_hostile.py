@@ -16,9 +16,9 @@ import test_cli
 from PIL import Image
 from rich.console import Console
 
-from kerasconv import __main__, data, plotting, terminal
+from kerasconv import __main__, data, plotting, reading, terminal
 from kerasconv._keras import keras
-from kerasconv.cli import _app, _pictures, _prepared
+from kerasconv.cli import _app, _pictures
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import find_card, mnist_cnn
 from kerasconv.pictures import find_images, prepare_clothes, read_image
@@ -371,12 +371,12 @@ class TestCards:
     def test_the_card_says_how_a_picture_is_prepared(self, one, digits):
         network, path = mnist_cnn(weights=None), one("7.png")
         card = find_card("mnist_cnn/fashion_mnist")
-        assert _prepared.pictures_of(None) == "digit"
-        assert _prepared.pictures_of(card) == "clothes"
+        assert reading.pictures_of(None) == "digit"
+        assert reading.pictures_of(card) == "clothes"
         grey = read_image(path)
-        clothes = _prepared.preparation(network, card)(Path(path))
+        clothes = reading.preparation((28, 28, 1), card)(Path(path))
         np.testing.assert_array_equal(clothes[..., 0], prepare_clothes(grey))
-        digit = _prepared.preparation(network, find_card("mnist_cnn"))(Path(path))
+        digit = reading.preparation((28, 28, 1), find_card("mnist_cnn"))(Path(path))
         np.testing.assert_array_equal(digit, digits[0][42])
         with pytest.raises(UsageError, match="name an image"):
             _pictures._picture_for(network, card, None)

@@ -17,7 +17,6 @@ from kerasconv.cli._app import (
     running,
     start,
 )
-from kerasconv.cli._prepared import pictures_of, preparation
 from kerasconv.errors import UsageError, printable
 from kerasconv.kernels import OPERATORS, laplacian
 
@@ -256,11 +255,12 @@ def _picture_for(model: Any, card: "Card | None", path: Path | None) -> "np.ndar
     """An image brought to what a network takes, or a digit where it takes digits."""
     from kerasconv import pictures
     from kerasconv.digits import load_digits
+    from kerasconv.reading import pictures_of, preparation
 
-    prepare = preparation(model, card)
+    shape = tuple(model.inputs[0].shape[1:])
+    prepare = preparation(shape, card)
     if path is not None:
         return prepare(path)
-    shape = tuple(model.inputs[0].shape[1:])
     if pictures_of(card) == "digit" and shape == (pictures.FIELD, pictures.FIELD, 1):
         return load_digits()[0][0]
     raise UsageError(f"name an image: the model takes {shape}, not a digit")

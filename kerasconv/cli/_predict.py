@@ -4,9 +4,7 @@ import csv
 import itertools
 import json
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,14 +21,13 @@ from kerasconv.cli._app import (
     running,
     start,
 )
-from kerasconv.cli._prepared import classes_of, pictures_of, preparation
-from kerasconv.errors import KerasconvError, UsageError, one_line, printable
+from kerasconv.errors import KerasconvError, UsageError, printable
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.text import Text
 
     from kerasconv.models import Card
+    from kerasconv.reading import Answer, Reader
 
 # Drawings of more files than these would only scroll by.
 _DRAW_AT_MOST = 32
@@ -90,6 +87,8 @@ def predict(
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
     known = checked_model(model, trust=trust)
+    from kerasconv.reading import Reader, classes_of
+
     names = classes_of(known)
     classes = 10 if names is None else len(names)
     if top > classes:
@@ -99,9 +98,9 @@ def predict(
     # Wrong paths are told before Keras, which is slow, is imported.
     images = _Images(paths)
     start(backend)
-    network, ask = _reader(model, known, classes, batch_size, trust)
-    images.prepare = preparation(network, known)
-    answers = _answers(images, ask, batch_size, names, top)
+    with running(model):
+        reader = Reader(model, trust=trust, top=top, batch_size=batch_size)
+    answers = _answers(images, reader)
     with running(model):
         if paths:
             table = not (as_json or as_csv)
@@ -126,36 +125,14 @@ def predict(
         raise typer.Exit(1)
 
 
-@dataclass
-class _Answer:
-    """What the network says of one picture, or why there is nothing to say.
-
-    `status` is "ok"; "blank", where a picture shows nothing; or "error".
-    """
-
-    name: str
-    image: "np.ndarray | None" = None
-    truth: int | None = None
-    status: str = "ok"
-    error: str | None = None
-    classes: list[int | str] = field(default_factory=list)
-    probabilities: list[float] = field(default_factory=list)
-
-    @property
-    def right(self) -> bool:
-        return bool(self.classes) and self.classes[0] == self.truth
-
-
 class _Images:
     """The images to read: the user's files, one by one, or the package's digits."""
-
-    prepare: "Callable[[Path], np.ndarray]"
 
     def __init__(self, paths: list[str] | None) -> None:
         from kerasconv.pictures import find_images
 
         self.failed = self.unanswered = 0
-        self._found: list[Path | _Answer] | None = None
+        self._found: list[Path | Answer] | None = None
         if paths:
             self._found = []
             self._found.extend(find_images(paths, self._missing))
@@ -167,94 +144,44 @@ class _Images:
         return len(self._found or ())
 
     def _missing(self, path: str, error: KerasconvError) -> None:
+        from kerasconv.reading import Answer
+
         self._error = error
-        self._found.append(_Answer(path, status="error", error=str(error)))  # type: ignore[union-attr]
+        self._found.append(Answer(path, status="error", error=str(error)))  # type: ignore[union-attr]
 
-    def __iter__(self) -> Iterator[_Answer]:
+    def prepared(self, reader: "Reader") -> "Iterator[Answer]":
         from kerasconv.digits import load_digits
+        from kerasconv.reading import Answer
 
-        if self._found is not None:
-            yield from map(self._read, self._found)
+        if self._found is None:
+            for i, (image, label) in enumerate(zip(*load_digits(), strict=True)):
+                yield Answer(f"bundled digit {i}", image, int(label))
             return
-        for i, (image, label) in enumerate(zip(*load_digits(), strict=True)):
-            yield _Answer(f"bundled digit {i}", image, int(label))
+        for found in self._found:
+            answer = found if isinstance(found, Answer) else reader.prepare(found)
+            if answer.status == "error":
+                self.failed += 1
+                remark(f"error: {answer.error}; skipped")
+            elif answer.status == "blank":
+                remark(f"warning: {answer.name!r} is blank and has no answer")
+            yield answer
 
-    def _read(self, found: "Path | _Answer") -> _Answer:
-        from kerasconv.pictures import BlankImageWarning
-
-        if isinstance(found, _Answer):
-            self.failed += 1
-            remark(f"error: {found.error}; skipped")
-            return found
-        answer = _Answer(str(found))
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", BlankImageWarning)
-                answer.image = self.prepare(found)
-        except KerasconvError as error:
-            self.failed += 1
-            remark(f"error: {error}; skipped")
-            answer.status, answer.error = "error", one_line(error)
-            return answer
-        blank = [w for w in caught if issubclass(w.category, BlankImageWarning)]
-        if blank:
-            answer.status, answer.error = "blank", str(blank[0].message)
-            remark(f"warning: {answer.name!r} is blank and has no answer")
-        return answer
-
-    def refuse(self, answer: _Answer) -> None:
-        """Take an answer that is none for what it is."""
-        self.unanswered += 1
-        answer.status = "error"
-        answer.error = "the network answers with NaN or infinity, which says nothing"
-        remark(f"error: {answer.name!r}: {answer.error}")
+    def told(self, answers: "Iterable[Answer]") -> "Iterator[Answer]":
+        """The same answers; those that are none for the network are told."""
+        for answer in answers:
+            if answer.status == "error" and answer.image is not None:
+                self.unanswered += 1
+                remark(f"error: {answer.name!r}: {answer.error}")
+            yield answer
 
 
-def _reader(
-    model: str, card: "Card | None", classes: int, batch_size: int, trust: bool
-) -> tuple[Any, Any]:
-    from kerasconv.models import load_model
-    from kerasconv.pictures import FIELD
-    from kerasconv.predict import Predictor
-
-    network = load_model(model, trust=trust)
-    takes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
-    gives = [tuple(tensor.shape[1:]) for tensor in network.outputs]
-    digit = pictures_of(card) != "photo"
-    if gives != [(classes,)] or (digit and takes != [(FIELD, FIELD, 1)]):
-        raise KerasconvError(
-            f"{model} takes {takes} and gives {gives}; this command reads digits, with "
-            f"a network that takes ({FIELD}, {FIELD}, 1) and gives (10,)"
-        )
-    with running(model):
-        return network, Predictor(network, batch_size=batch_size)
-
-
-def _answers(
-    images: _Images,
-    ask: Any,
-    batch_size: int,
-    names: tuple[str, ...] | None,
-    top: int,
-) -> Iterator[list[_Answer]]:
-    import numpy as np
-
-    iterator = iter(images)
-    while batch := list(itertools.islice(iterator, batch_size)):
-        asked = [answer for answer in batch if answer.status == "ok"]
-        if asked:
-            rows = ask(np.stack([np.asarray(answer.image) for answer in asked]))
-            for answer, row in zip(asked, rows, strict=True):
-                if not np.isfinite(row).all():
-                    images.refuse(answer)
-                    continue
-                best = np.argsort(-row, kind="stable")[:top]
-                answer.classes = [names[i] if names else int(i) for i in best]
-                answer.probabilities = row[best].tolist()
+def _answers(images: _Images, reader: "Reader") -> "Iterator[list[Answer]]":
+    answers = iter(images.told(reader.answers(images.prepared(reader))))
+    while batch := list(itertools.islice(answers, reader.batch_size)):
         yield batch
 
 
-def _write_json(batches: Iterable[list[_Answer]], top: int) -> None:
+def _write_json(batches: "Iterable[list[Answer]]", top: int) -> None:
     start = "["
     try:
         for answer in itertools.chain.from_iterable(batches):
@@ -281,7 +208,7 @@ def _write_json(batches: Iterable[list[_Answer]], top: int) -> None:
         sys.stdout.write("[]\n" if start == "[" else "\n]\n")
 
 
-def _write_csv(batches: Iterable[list[_Answer]], top: int) -> None:
+def _write_csv(batches: "Iterable[list[Answer]]", top: int) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     header = ["image", "truth", "prediction", "probability"]
     for k in range(2, top + 1):
@@ -302,7 +229,7 @@ def _for_a_spreadsheet(name: str) -> str:
     return f"./{name}" if name.startswith(("=", "+", "-", "@")) else name
 
 
-def _write_table(batches: Iterable[list[_Answer]], draw_all: bool) -> None:
+def _write_table(batches: "Iterable[list[Answer]]", draw_all: bool) -> None:
     """A table a batch, a line or a drawing an image."""
     from kerasconv import terminal
 
@@ -318,7 +245,7 @@ def _write_table(batches: Iterable[list[_Answer]], draw_all: bool) -> None:
         console.print(terminal.side_by_side(header, rows, console, wrap=False))
 
 
-def _write_digits(digits: list[_Answer], draw_all: bool) -> None:
+def _write_digits(digits: "list[Answer]", draw_all: bool) -> None:
     """The digits of the package: the misread ones drawn, the others a figure each."""
     from kerasconv import terminal
 
@@ -345,7 +272,7 @@ def _write_digits(digits: list[_Answer], draw_all: bool) -> None:
         console.print()
 
 
-def _drawn(answer: _Answer) -> str:
+def _drawn(answer: "Answer") -> str:
     from kerasconv import terminal
 
     if answer.image is None:
@@ -355,7 +282,7 @@ def _drawn(answer: _Answer) -> str:
     return terminal.draw(image[4:-4, 4:-4] if image.shape == (28, 28) else image)
 
 
-def _cells(answer: _Answer, style: str = "") -> "list[str | Text]":
+def _cells(answer: "Answer", style: str = "") -> "list[str | Text]":
     """The classes and how sure the network is of each, a line a class."""
     from rich.text import Text
 
@@ -368,10 +295,10 @@ def _cells(answer: _Answer, style: str = "") -> "list[str | Text]":
     ]
 
 
-def _tell_accuracy(digits: list[_Answer], card: "Card | None", file: Any) -> None:
+def _tell_accuracy(digits: "list[Answer]", card: "Card | None", file: Any) -> None:
     from kerasconv.digits import hard_digits
 
-    def share(of: list[_Answer]) -> str:
+    def share(of: "list[Answer]") -> str:
         return f"{sum(answer.right for answer in of)} of {len(of)}"
 
     hard = [answer for answer, h in zip(digits, hard_digits(), strict=True) if h]
@@ -392,8 +319,8 @@ def _tell_accuracy(digits: list[_Answer], card: "Card | None", file: Any) -> Non
 
 
 def _with_progress(
-    batches: Iterable[list[_Answer]], total: int, *, table: bool
-) -> Iterator[list[_Answer]]:
+    batches: "Iterable[list[Answer]]", total: int, *, table: bool
+) -> "Iterator[list[Answer]]":
     from kerasconv import terminal
 
     # Where results and bar share a terminal they share its console, which keeps them

@@ -1,6 +1,7 @@
 """Any picture file, read as pixels in [0, 1]: in grey levels or in colours."""
 
 import contextlib
+import io
 import os
 import threading
 import warnings
@@ -23,7 +24,9 @@ MAX_PHOTO_PIXELS = 80_000_000
 _one_at_a_time = threading.Lock()  # warnings.catch_warnings is global before 3.14
 
 
-def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike | bytes, *, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Reads a picture as grey levels: 0 is black, 1 is white.
 
     Of a file with several frames the first is read. The EXIF orientation is applied.
@@ -35,7 +38,7 @@ def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.n
     floats outside [0, 1], are scaled by their own range; NaN counts as their median.
 
     Args:
-        path: a file in any format and mode that Pillow decodes.
+        path: a file in any format and mode that Pillow decodes, or its contents.
         max_pixels: the most pixels accepted. Checked before anything is decoded.
 
     Returns:
@@ -54,7 +57,7 @@ def read_image(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.n
 
 
 def read_photo(
-    path: str | os.PathLike, *, max_pixels: int = MAX_PHOTO_PIXELS
+    path: str | os.PathLike | bytes, *, max_pixels: int = MAX_PHOTO_PIXELS
 ) -> np.ndarray:
     """Reads a picture in its own colours: 0 is dark, 1 is light.
 
@@ -62,7 +65,7 @@ def read_photo(
     becomes white.
 
     Args:
-        path: a file in any format and mode that Pillow decodes.
+        path: a file in any format and mode that Pillow decodes, or its contents.
         max_pixels: the most pixels accepted. Checked before anything is decoded.
 
     Returns:
@@ -80,31 +83,30 @@ def read_photo(
 
 
 def _read(
-    path: str | os.PathLike,
+    path: str | os.PathLike | bytes,
     max_pixels: int,
     convert: Callable[[Image.Image], np.ndarray],
 ) -> np.ndarray:
     """What `convert` makes of a picture file; any failure gives a one-line error."""
-    name = repr(os.fspath(path))  # a name may hold line breaks
+    # A name may hold line breaks.
+    name = "the picture" if isinstance(path, bytes) else repr(os.fspath(path))
     try:
-        if not os.path.isfile(path):
-            raise KerasconvError(why_no_file(path))
-        if not os.path.getsize(path):
-            raise KerasconvError(f"{name} is empty (0 bytes): save or copy it again")
-        # Through a file of ours: from a path Pillow maps an uncompressed TIFF into
-        # memory, and garbles it where its orientation swaps the sides.
-        with open(path, "rb") as file, _open(file) as image:
-            if image.format in NOT_PICTURES:
+        if isinstance(path, bytes):
+            file: BinaryIO = io.BytesIO(path)
+            size = len(path)
+        else:
+            if not os.path.isfile(path):
+                raise KerasconvError(why_no_file(path))
+            # Through a file of ours: from a path Pillow maps an uncompressed TIFF into
+            # memory, and garbles it where its orientation swaps the sides.
+            file, size = open(path, "rb"), os.path.getsize(path)  # noqa: SIM115
+        with file:
+            if not size:
                 raise KerasconvError(
-                    f"{name} is {image.format}, not pixels: convert it to PNG"
+                    f"{name} is empty (0 bytes): save or copy it again"
                 )
-            width, height = image.size
-            if width * height > max_pixels:
-                raise KerasconvError(
-                    f"{name} has {width} x {height} pixels, over the limit of "
-                    f"{max_pixels:,}: crop or shrink it"
-                )
-            return convert(image)
+            with _open(file) as image:
+                return convert(_checked(image, name, max_pixels))
     except KerasconvError:
         raise
     except PermissionError:
@@ -118,6 +120,18 @@ def _read(
     except Exception as error:  # a damaged file: Pillow's decoders raise many types
         reason = f"damaged or cut short ({one_line(error)}): save or copy it again"
     raise KerasconvError(f"cannot read {name}: {reason}")
+
+
+def _checked(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    if image.format in NOT_PICTURES:
+        raise KerasconvError(f"{name} is {image.format}, not pixels: convert it to PNG")
+    width, height = image.size
+    if width * height > max_pixels:
+        raise KerasconvError(
+            f"{name} has {width} x {height} pixels, over the limit of "
+            f"{max_pixels:,}: crop or shrink it"
+        )
+    return image
 
 
 def _open(file: BinaryIO) -> Image.Image:
