@@ -47,7 +47,10 @@ if RUN is None:
 os.environ["KERAS_HOME"] = os.path.join(RUN, "keras")
 os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(RUN, "inductor")
 os.environ["TRITON_CACHE_DIR"] = os.path.join(RUN, "triton")
-os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+# JAX compiles the same programs in many processes, most of them in no time.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(RUN, "jax")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if SHARED_DATA.is_dir():
