@@ -179,6 +179,7 @@ SYMBOLS = {
         ".5,.5 .1,.7 .1,.3 .5,.5",
     ),
 }
+ALPHABET = tuple(LETTERS)
 WIDE = {"m": 1.1, "w": 1.1, "M": 0.95, "W": 1.2, "infinity": 1.9, "equals": 1.0}
 NARROW = {"j": 0.45, "r": 0.55, "t": 0.55, "f": 0.55}
 
@@ -252,7 +253,7 @@ FONTS = {
     True: ("DejaVuSans", "DejaVuSerif", "DejaVuSans-Oblique", "DejaVuSansMono-Bold"),
     False: ("STIXGeneral", "STIXGeneralItalic", "cmss10", "cmtt10", "STIXGeneralBol"),
 }
-PRINTED_SYMBOLS = {True: "&%#@?+=→←↑✓✗★♥☺☂♪♣¶§€", False: "&%#@?+=→←↓¶§€∑∞†‡"}
+PRINTED_SYMBOLS = {True: "&%#@?+=→←↑✓✗★♥☺☂♪♣¶€", False: "&%#@?+=→←↓¶€∑∞†‡¥"}
 
 # ------------------------------------------------------------------------------- ink
 #
@@ -298,6 +299,7 @@ class Writer:
     """Amplitudes, frequencies and phases of a smooth displacement."""
 
     jitter: float
+    bend: float
     pen: float
     """Width of the line in heights."""
 
@@ -319,7 +321,8 @@ class Writer:
             slant=rng.normal(0.08, 0.14) if old else rng.uniform(-0.2, 0.4),
             aspect=rng.uniform(0.5, 0.78) if old else rng.uniform(0.42, 0.85),
             wobble=rng.normal(size=(3, 2, 2)),
-            jitter=rng.uniform(0.01, 0.03) if old else rng.uniform(0.005, 0.035),
+            jitter=rng.uniform(0.01, 0.04) if old else rng.uniform(0.005, 0.045),
+            bend=rng.uniform(0.02, 0.065) if old else rng.uniform(0.015, 0.075),
             pen=math.exp(rng.uniform(math.log(low), math.log(high))),
             pressure=rng.uniform(0, 0.3),
             sloppy=rng.uniform(0, 0.04),
@@ -341,7 +344,7 @@ def _bent(
 ) -> list:
     """The strokes as one writer draws them this time: smooth curves of points."""
     # One displacement field for all strokes, so that those that meet still meet.
-    amplitude = 0.035 * (writer.wobble[0] + rng.normal(0, 0.4, (2, 2)))
+    amplitude = writer.bend * (writer.wobble[0] + rng.normal(0, 0.4, (2, 2)))
     turn = rng.normal(0, 0.05)
     stretch = rng.normal(1, 0.06)
     curves = []
@@ -394,11 +397,11 @@ def _line(
     for curve in curves:
         draw.line([tuple(p) for p in (curve - low + margin) * samples], fill=0)
     distance = ndimage.distance_transform_edt(np.asarray(image))
-    return _Line(_inked(rng, distance / samples, writer), 1 / samples)
+    return _Line(_inked(rng, distance / samples, 1 / samples, writer), 1 / samples)
 
 
 def _inked(
-    rng: np.random.Generator, distance: np.ndarray, writer: Writer
+    rng: np.random.Generator, distance: np.ndarray, step: float, writer: Writer
 ) -> np.ndarray:
     """The field of a line whose width changes as the pressure does."""
     h, w = distance.shape
@@ -406,7 +409,8 @@ def _inked(
     if writer.pressure > 0.03:
         rough = rng.normal(1, writer.pressure, (5, 4)).astype(np.float32)
         width = width * np.clip(_enlarged(rough, h, w), 0.6, 1.5)
-    field = (width - distance).astype(np.float32)
+    # What the blur takes from the ridge is given back.
+    field = (width + 0.6 * step - distance).astype(np.float32)
     return ndimage.gaussian_filter(field, 1.0, truncate=2.0)
 
 
@@ -464,7 +468,25 @@ def _thin(mask: np.ndarray) -> np.ndarray:
     return inner.astype(bool)
 
 
-def _redrawn(rng: np.random.Generator, image: np.ndarray, writer: Writer) -> _Line:
+# Loops that a digit must have; 2 and 4 have one or none.
+HOLES = {"0": 1, "6": 1, "8": 2, "9": 1, "1": 0, "3": 0, "5": 0, "7": 0}
+
+
+def _whole(levels: np.ndarray, digit: str) -> tuple[np.ndarray, bool]:
+    """The mask of a digit at the first level that keeps its loops and its one piece."""
+    first = levels > 85
+    for level in (85, 115, 65, 145, 175):
+        mask = levels > level
+        holes = ndimage.label(~mask)[1] - 1
+        pieces = ndimage.label(mask, np.ones((3, 3)))[1]
+        if holes == HOLES.get(digit, holes) and pieces == 1:
+            return mask, True
+    return first, False
+
+
+def _redrawn(
+    rng: np.random.Generator, image: np.ndarray, digit: str, writer: Writer
+) -> _Line:
     """An MNIST digit as a line of ink: its own shape, drawn with another pen."""
     rows, cols = np.flatnonzero(image.max(1) > 60), np.flatnonzero(image.max(0) > 60)
     part = image[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
@@ -475,14 +497,14 @@ def _redrawn(rng: np.random.Generator, image: np.ndarray, writer: Writer) -> _Li
     large = np.asarray(
         Image.fromarray(part.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
     )
-    large = np.pad(ndimage.gaussian_filter(large, 0.45 * scale, truncate=2.5), 6)
-    mask = large > 105
+    large = np.pad(ndimage.gaussian_filter(large, 0.35 * scale, truncate=2.5), 6)
+    mask, sound = _whole(large, digit)
     inside = ndimage.distance_transform_edt(mask)
     core = _thin(mask)
     own = 2 * float(np.median(inside[core])) / samples if core.any() else 0.1
-    if writer.pen < 0.75 * own:
+    if sound and writer.pen < 0.75 * own:
         distance = ndimage.distance_transform_edt(~core) / samples
-        return _Line(_inked(rng, distance, writer), 1 / samples)
+        return _Line(_inked(rng, distance, 1 / samples, writer), 1 / samples)
     signed = (inside - ndimage.distance_transform_edt(~mask)) / samples
     grown = np.clip((writer.pen - own) / 2, -0.02, 0.025)
     line = (signed + grown).astype(np.float32)
@@ -492,7 +514,7 @@ def _redrawn(rng: np.random.Generator, image: np.ndarray, writer: Writer) -> _Li
 def _digit(rng: np.random.Generator, digit: str, split: str, writer: Writer) -> _Line:
     if writer.mnist:
         images = _mnist(split)[digit]
-        return _redrawn(rng, images[rng.integers(len(images))], writer)
+        return _redrawn(rng, _some(rng, images), digit, writer)
     return _glyph(rng, _own(DIGITS, digit, writer.old), writer)
 
 
@@ -508,7 +530,7 @@ def _symbol(rng: np.random.Generator, name: str, writer: Writer) -> _Line:
 def _scribble(rng: np.random.Generator, writer: Writer) -> _Line:
     """A line that goes here and there."""
     form = rng.integers(4)
-    n = int(rng.integers(7, 16))
+    n = int(rng.integers(10, 18))
     t = np.linspace(0, 1, n)
     if form == 0:
         p = rng.uniform(0, 1, (n, 2))
@@ -589,12 +611,12 @@ def _any_digit(
 
 
 def _n_letter(rng: np.random.Generator, split: str) -> np.ndarray:
-    return strokes_letter(rng, _some(rng, list(LETTERS)), split)
+    return strokes_letter(rng, _some(rng, ALPHABET), split)
 
 
 def _n_printed_letter(rng: np.random.Generator, split: str) -> np.ndarray:
     font = _some(rng, FONTS[_old(split)])
-    return _framed(_printed(_some(rng, list(LETTERS)), font, 48))
+    return _framed(_printed(_some(rng, ALPHABET), font, 48))
 
 
 def _n_printed_symbol(rng: np.random.Generator, split: str) -> np.ndarray:
@@ -605,7 +627,7 @@ def _n_printed_symbol(rng: np.random.Generator, split: str) -> np.ndarray:
 
 def _n_symbol(rng: np.random.Generator, split: str) -> np.ndarray:
     writer = Writer.new(rng, split, (0.05, 0.16))
-    return _framed(_symbol(rng, _some(rng, list(SYMBOLS)), writer).alpha(48))
+    return _framed(_symbol(rng, _some(rng, tuple(SYMBOLS)), writer).alpha(48))
 
 
 def _n_scribble(rng: np.random.Generator, split: str) -> np.ndarray:
@@ -623,7 +645,8 @@ def _n_lines(rng: np.random.Generator, split: str) -> np.ndarray:
         ends = _some(rng, ((0, 0), (128, 0), (0, 128), (128, 128)))
         draw.line([(ends[0], y), (x, y), (x, ends[1])], fill=255, width=width)
     else:
-        step, first = rng.uniform(2.5, 8) * width, rng.uniform(0, 40)
+        # Two lines at least: one alone is a 1.
+        step, first = min(50, rng.uniform(2.5, 8) * width), rng.uniform(10, 40)
         both = rng.random() < 0.5
         across = np.arange(first, 128, step)
         if not both:
@@ -655,12 +678,12 @@ def _n_texture(rng: np.random.Generator, split: str) -> np.ndarray:
 def _n_two_digits(rng: np.random.Generator, split: str) -> np.ndarray:
     """Two digits side by side, or one over the other."""
     writer = Writer.new(rng, split, (0.05, 0.16))
-    a, b = (
-        _digit(rng, _some(rng, "0123456789"), split, writer).alpha(48) for _ in "ab"
-    )
+    # One over the other only where neither hides in the other: no 1, no pair of equals.
+    over = rng.random() < 0.2
+    names = rng.choice(list("02345679" if over else "0123456789"), 2, replace=not over)
+    a, b = (_digit(rng, str(name), split, writer).alpha(48) for name in names)
     wide = a.shape[1] + b.shape[1]
-    # 1 and a neighbour that covers it can make one digit: keep a part of each free.
-    shift = round(a.shape[1] * rng.uniform(0.75, 1.3)) if rng.random() < 0.8 else 5
+    shift = 5 if over else round(a.shape[1] * rng.uniform(0.75, 1.3))
     high = max(a.shape[0], b.shape[0])
     canvas = np.zeros((high, wide + 40), np.float32)
     canvas[: a.shape[0], : a.shape[1]] = a
@@ -671,20 +694,20 @@ def _n_two_digits(rng: np.random.Generator, split: str) -> np.ndarray:
 
 def _n_half(rng: np.random.Generator, split: str) -> np.ndarray:
     """What is left of a digit that is cut through; 1 would still be one."""
-    alpha = _any_digit(rng, split, "02345689")
+    alpha = _any_digit(rng, split, "02345")
     if rng.random() < 0.5:
         alpha = alpha[:, ::-1].T if rng.random() < 0.5 else alpha.T
-    # Upper and lower halves of 2, 3, 5 ... are arcs; half of a 0 is one as well.
-    half = alpha[: max(2, round(alpha.shape[0] * rng.uniform(0.3, 0.5)))]
+    # An upper half of 0, 2 or 3 is an arc; that of 8 or 9 would be a 0.
+    half = alpha[: max(2, round(alpha.shape[0] * rng.uniform(0.3, 0.45)))]
     return _framed(half, fill=rng.uniform(0.4, 0.75))
 
 
 def _n_turned(rng: np.random.Generator, split: str) -> np.ndarray:
     """A digit on its side or in a mirror, those that are no digit then."""
     if rng.random() < 0.5:
-        alpha = _any_digit(rng, split, "13456789".replace("8", "").replace("5", ""))
+        alpha = _any_digit(rng, split, "13679")
         return _framed(alpha[:, ::-1]) if alpha.shape[1] > 18 else _framed(alpha.T)
-    return _framed(np.rot90(_any_digit(rng, split, "2345679"), _some(rng, (1, 3))))
+    return _framed(np.rot90(_any_digit(rng, split, "23457"), _some(rng, (1, 3))))
 
 
 def _n_clothes(rng: np.random.Generator, split: str) -> np.ndarray:
@@ -736,8 +759,9 @@ def negatives(
 
     `families` are names of `NEGATIVES` (all of them by default), which lets a choice be
     measured on families that it has not seen. Letters that read as digits are left out
-    (`LETTERS` says which), and so are turned and mirrored digits that are digits still:
-    0 and 8 in a mirror, 2 and 5 (each other's mirror images), 0 and 1 on their side.
+    (`LETTERS` says which), and so are turned and mirrored digits that may be digits:
+    0, 4 and 8 in a mirror, 2 and 5 (each other's mirror images), 0, 1, 6, 8 and 9 on
+    their side.
     """
     names = sorted(NEGATIVES if families is None else set(families))
     shares = np.array([NEGATIVES[name][0] for name in names], float)
@@ -789,7 +813,7 @@ def _tile(name: str) -> np.ndarray:
             along = along + np.sin(angle) * np.fft.rfftfreq(512)[None]
             noise = np.fft.rfft2(rng.standard_normal((512, 512)))
             field += np.fft.irfft2(
-                noise * np.exp(-((along / 0.02) ** 2) - (f / 0.3) ** 2)
+                noise * np.exp(-((along / 0.06) ** 2) - (f / 0.3) ** 2)
             )
         return ((field - field.mean()) / field.std()).astype(np.float32)
     elif name == "weave":
@@ -824,7 +848,7 @@ def _texture(
         1,
         mode="wrap",
     )
-    return part if n == (h, w) else _enlarged(part, h, w)
+    return part if n == (h, w) else _enlarged(part, h, w, smooth=max(grain) > 4)
 
 
 def _grid(h: int, w: int, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -1013,6 +1037,7 @@ class Scene:
     pose: np.ndarray | None = None
     light: np.ndarray | None = None
     glare: np.ndarray | None = None
+    cast: np.ndarray | None = None
     desk: np.ndarray | None = None
     defocus: float = 0.0
     motion: float = 0.0
@@ -1046,10 +1071,10 @@ class Scene:
         fine = _texture(rng, name, self.h, self.w)
         broad = _texture(rng, "cloud", self.h // 8 + 2, self.w // 8 + 2)
         broad = _enlarged(broad, self.h, self.w, smooth=False)
-        t = fine * (rough * rng.uniform(0.003, 0.012)) + broad * (
-            rough * rng.uniform(0, 0.008)
-        )
-        self.planes = (1 + t)[None] * colour[:, None, None]
+        t = fine * (rough * rng.uniform(0.003, 0.012))
+        t += broad * (rough * rng.uniform(0, 0.008))
+        t += 1
+        self.planes = t * colour[:, None, None]
 
     def ruled(
         self, squared: bool = False, strength: tuple[float, float] = (0.2, 0.5)
@@ -1064,15 +1089,12 @@ class Scene:
 
         def profile(n: int) -> np.ndarray:
             at = (np.arange(n) - rng.uniform(0, spacing)) % spacing
-            return np.clip((thick + 1) / 2 - np.abs(at - spacing / 2), 0, 1)
+            line = np.clip((thick + 1) / 2 - np.abs(at - spacing / 2), 0, 1)
+            return line.astype(np.float32)
 
-        rows = profile(self.h)[:, None]
-        lines = np.maximum(rows, profile(self.w)[None]) if squared else rows
-        if not squared:
-            lines = np.broadcast_to(rows, (self.h, 1))
-        self.planes = self.planes * (
-            1 - depth[:, None, None] * lines.astype(np.float32)
-        )
+        self.planes *= 1 - depth[:, None, None] * profile(self.h)[:, None]
+        if squared:
+            self.planes *= 1 - depth[:, None, None] * profile(self.w)
         if not squared and rng.random() < 0.4:  # the margin
             x = int(self.w * rng.uniform(0.05, 0.15))
             self.planes[1:, :, x : x + max(1, round(thick))] *= 0.55
@@ -1125,7 +1147,7 @@ class Scene:
         for _ in range(2):
             pieces = [line.alpha(s) for line, s in zip(lines, sizes, strict=True)]
             wide = sum(p.shape[1] for p in pieces) + spaces[1:].sum()
-            limit = min(1, 0.92 * self.view[1] / wide)
+            limit = min(1, 0.86 * self.view[1] / wide)
             if limit == 1:
                 break
             sizes, spaces = sizes * limit, spaces * limit
@@ -1236,35 +1258,30 @@ class Scene:
         rng = self.rng
         if self.pose is not None:
             self._posed()
-        planes = self.planes
-        if self.light is not None:
-            planes = planes * self.light
+        full = np.float32(255)
+        levels = self.planes * (full if self.light is None else self.light * full)
+        if self.cast is not None:
+            levels *= self.cast[:, None, None]
         if self.glare is not None:
-            planes = planes + self.glare
+            levels += self.glare * full
         if self.grey:
-            planes = (
-                planes * np.array([0.3, 0.59, 0.11], np.float32)[:, None, None]
-            ).sum(0)[None]
+            levels = np.tensordot(np.float32((0.3, 0.59, 0.11)), levels, 1)[None]
         if self.defocus:
-            planes = ndimage.gaussian_filter(
-                planes, (0, self.defocus, self.defocus), truncate=2.5
-            )
-        levels = planes * np.float32(255)
+            sigma = (0, self.defocus, self.defocus)
+            levels = ndimage.gaussian_filter(levels, sigma, truncate=2.2)
         if scale > 1:
             size = round(self.view[0] * scale), round(self.view[1] * scale)
             levels = np.stack([_enlarged(p, *size) for p in levels])
         if self.motion:
-            levels = np.stack(
-                [_smeared(p, self.motion * scale, rng.uniform(0, 3)) for p in levels]
-            )
+            angle, length = rng.uniform(0, 3), self.motion * scale
+            levels = np.stack([_smeared(p, length, angle) for p in levels])
         if self.noise:
             h, w = levels.shape[1:]
-            levels = levels + self.noise * _texture(rng, "white", h, w)
+            levels += self.noise * _texture(rng, "white", h, w)
             if len(levels) == 3 and self.noise > 3:
                 for plane in levels:
                     plane += 0.5 * self.noise * _texture(rng, "white", h, w, (2, 2))
-        image = np.clip(levels + np.float32(0.5), 0, 255).astype(np.uint8)
-        image = np.ascontiguousarray(image.transpose(1, 2, 0))
+        image = _rounded(levels)
         if image.shape[2] == 1:
             image = image[..., 0]
         if self.quality:
@@ -1275,25 +1292,18 @@ class Scene:
 
     def _posed(self) -> None:
         h, w = self.view
-        rgb = np.clip(self.planes * 255, 0, 255).astype(np.uint8).transpose(1, 2, 0)
-        image = Image.fromarray(np.ascontiguousarray(rgb))
+        image = Image.fromarray(_rounded(self.planes * np.float32(255)))
         coefficients = tuple(self.pose.ravel()[:8])
         how = Image.Transform.PERSPECTIVE
         turned = image.transform((w, h), how, coefficients, Image.Resampling.BILINEAR)
-        planes = np.asarray(turned).transpose(2, 0, 1).astype(np.float32) / np.float32(
-            255
-        )
+        planes = np.asarray(turned).transpose(2, 0, 1) * np.float32(1 / 255)
         if self.desk is not None:
             whole = Image.new("L", image.size, 255)
             mask = whole.transform((w, h), how, coefficients, Image.Resampling.BILINEAR)
             cover = np.asarray(mask, np.float32) / 255
             cover = ndimage.uniform_filter(cover, 3)
-            fall = _enlarged(
-                ndimage.gaussian_filter(cover[::4, ::4], self.unit * 0.5),
-                h,
-                w,
-                smooth=False,
-            )
+            fall = ndimage.gaussian_filter(cover[::4, ::4], self.unit * 0.5)
+            fall = _enlarged(fall, h, w, smooth=False)
             off = round(self.unit * self.rng.uniform(0.3, 1.5))
             fall = np.roll(fall, (off, off), (0, 1))
             desk = self.desk * (1 - 0.4 * fall)
@@ -1316,6 +1326,15 @@ class Scene:
                 (max(0, left), max(0, top), min(shape[1], right), min(shape[0], bottom))
             )
         return boxes
+
+
+def _rounded(levels: np.ndarray) -> np.ndarray:
+    """Planes of levels as pixels, uint8 (h, w, channels); changes its argument."""
+    levels += np.float32(0.5)
+    np.clip(levels, 0, 255, out=levels)
+    image = np.empty((*levels.shape[1:], len(levels)), np.uint8)
+    np.copyto(image, levels.transpose(1, 2, 0), casting="unsafe")
+    return image
 
 
 @dataclass
@@ -1543,7 +1562,7 @@ def _underline(s: Scene, box: tuple[int, int, int, int], pen: Pen, high: float) 
         line = _line(rng, [spline], pen.writer, 48)
         alpha = line.alpha(high)
         at = (left + right) / 2 - alpha.shape[1] / 2 + high * rng.normal(0, 0.05)
-        below = bottom + high * (rng.uniform(-0.01, 0.12) + 0.12 * i)
+        below = bottom + high * (rng.uniform(-0.07, 0.12) + 0.12 * i)
         s.put(alpha, pen, (round(at), round(below)), digit=False)
 
 
@@ -1564,7 +1583,12 @@ def _(s: Scene) -> None:
     thick = max(1, unit * rng.uniform(0.3, 0.7))
     level = rng.uniform(0.1, 0.5)
     half = high * rng.uniform(0.62, 0.9), high * rng.uniform(0.5, 0.8)
-    drift = rng.normal(0, 0.1, 2) * high
+    # In one of three a line goes through the digit.
+    drift = rng.normal(0, 0.08, 2) * high
+    if rng.random() < 0.35:
+        drift += high * np.array(
+            _some(rng, ((0, 0.3), (0, -0.3), (0.25, 0), (-0.3, 0)))
+        )
     x0, x1 = cx - half[1] + drift[0], cx + half[1] + drift[0]
     y0, y1 = cy - half[0] + drift[1], cy + half[0] + drift[1]
     table = rng.random() < 0.5
@@ -1625,10 +1649,8 @@ def _(s: Scene) -> None:
 def _creases(s: Scene, n: int, depth: float = 0.12) -> None:
     """Folds: the sheet is a little darker on one side, with a bright or dark edge."""
     rng = s.rng
-    y, x = (
-        np.arange(s.h, dtype=np.float32)[:, None],
-        np.arange(s.w, dtype=np.float32)[None],
-    )
+    y = np.arange(s.h, dtype=np.float32)[:, None]
+    x = np.arange(s.w, dtype=np.float32)[None]
     for _ in range(n):
         flat = rng.random() < 0.5
         slope = rng.normal(0, 0.04)
@@ -1639,7 +1661,7 @@ def _creases(s: Scene, n: int, depth: float = 0.12) -> None:
         side = np.clip(d / s.unit, -1, 1)
         reach = np.exp(-np.abs(d) / (s.unit * rng.uniform(8, 40)))
         field = 1 - depth * rng.uniform(0.3, 1) * (side > 0) * reach
-        field -= rng.choice((-0.06, 0.1)) * np.exp(-((d / (s.unit * 0.35)) ** 2))
+        field -= _some(rng, (-0.06, 0.1)) * np.exp(-((d / (s.unit * 0.35)) ** 2))
         s.planes *= field
 
 
@@ -1678,21 +1700,24 @@ def _(s: Scene) -> None:
 @_kind("chalkboard", "hard")
 def _(s: Scene) -> None:
     rng = s.rng
-    s.paper(0.12, 0.3, 0.1)
-    s.planes *= np.array(
-        _some(rng, ((0.6, 1, 0.75), (1, 1, 1), (0.8, 0.95, 1))), np.float32
-    )[:, None, None]
-    wipe = _texture(
-        rng, "cloud", s.h // 4 + 2, s.w // 4 + 2, (1, 3) if s.old else (4, 1)
-    )
-    s.planes += 0.06 * rng.uniform(0.3, 1) * _enlarged(np.clip(wipe, -1, 2), s.h, s.w)
+    _board(s)
     pen = s.pen(_some(rng, ("felt", "marker")))
     pen.light, pen.grain = True, rng.uniform(0.3, 0.5)
-    pen.colour = rng.uniform(0.75, 0.98) * np.array(
-        _some(rng, ((1, 1, 1), (1, 1, 0.7), (1, 0.8, 0.85))), np.float32
-    )
+    chalk = np.array(_some(rng, ((1, 1, 1), (1, 1, 0.7), (1, 0.8, 0.85))), np.float32)
+    pen.colour = rng.uniform(0.75, 0.98) * chalk
     _plain(s, pen)
     s.lamp((0.6, 0.95))
+
+
+def _board(s: Scene) -> None:
+    """A chalkboard, wiped."""
+    rng = s.rng
+    s.paper(0.12, 0.3, 0.1)
+    tone = np.array(_some(rng, ((0.6, 1, 0.75), (1, 1, 1), (0.8, 0.95, 1))), np.float32)
+    s.planes *= tone[:, None, None]
+    stretch = (1, 3) if s.old else (4, 1)
+    wipe = np.clip(_texture(rng, "cloud", s.h // 4 + 2, s.w // 4 + 2, stretch), -1, 2)
+    s.planes += 0.06 * rng.uniform(0.3, 1) * _enlarged(wipe, s.h, s.w)
 
 
 @_kind("whiteboard", "hard")
@@ -1710,7 +1735,6 @@ def _(s: Scene) -> None:
 
 @_kind("screen", "hard")
 def _(s: Scene) -> None:
-    """A digit on a screen: the screen's pixels beat with those of the camera."""
     rng = s.rng
     s.paper(0.75, 0.95, 0.03, 0.2)
     pen = s.pen(_some(rng, ("felt", "marker")))
@@ -1718,23 +1742,22 @@ def _(s: Scene) -> None:
         s.planes *= 0.15
         pen.light, pen.colour = True, rng.uniform(0.8, 1, 3).astype(np.float32)
     _plain(s, pen)
-    period = rng.uniform(2.1, 4.5)
-    y, x = (
-        np.arange(s.h, dtype=np.float32)[:, None],
-        np.arange(s.w, dtype=np.float32)[None],
-    )
-    bend = rng.normal(0, 0.01, 2) * 2
-    mesh = np.sin(2 * np.pi / period * (y + bend[0] * x)) + np.sin(
-        2 * np.pi / period * (x + bend[1] * y)
-    )
+    _mesh(s)
+
+
+def _mesh(s: Scene) -> None:
+    """A screen's pixels, and how they beat with those of the camera."""
+    rng = s.rng
+    y = np.arange(s.h, dtype=np.float32)[:, None]
+    x = np.arange(s.w, dtype=np.float32)[None]
+    f, (down, across) = 2 * np.pi / rng.uniform(2.1, 4.5), rng.normal(0, 0.02, 2)
+    mesh = np.sin(f * (y + down * x)) + np.sin(f * (x + across * y))
     s.planes *= 1 - rng.uniform(0.03, 0.1) * (1 + 0.5 * mesh)
     y, x = _grid(s.h, s.w, 4)
-    a = rng.uniform(0, np.pi)
-    beat = np.sin(
-        (np.cos(a) * x + np.sin(a) * y + 0.1 * x * y / s.h) / s.unit / rng.uniform(1, 3)
-    )
-    field = _enlarged(1 + rng.uniform(0.02, 0.08) * beat, s.h, s.w)
-    s.planes *= field
+    angle, period = rng.uniform(0, np.pi), s.unit * rng.uniform(1, 3)
+    along = np.cos(angle) * x + np.sin(angle) * y + 0.1 * x * y / s.h
+    beat = 1 + rng.uniform(0.02, 0.08) * np.sin(along / period)
+    s.planes *= _enlarged(beat, s.h, s.w)
 
 
 @_kind("faint pencil", "hard")
@@ -1803,16 +1826,16 @@ def _(s: Scene) -> None:
     rng = s.rng
     ghost = s.pen("felt")
     ghost.colour = np.full(3, 1 - rng.uniform(0.06, 0.16), np.float32)
-    for y in np.arange(rng.uniform(6, 14), 100, rng.uniform(14, 22)) * s.unit:
-        for x in (
-            np.arange(rng.uniform(0, 12), 100 * s.w / s.h, rng.uniform(8, 14)) * s.unit
-        ):
-            if rng.random() < 0.4 and y < s.h - 12 * s.unit and x < s.w - 10 * s.unit:
-                alpha = _letter(rng, _some(rng, list(LETTERS)), ghost.writer).alpha(
-                    9 * s.unit
-                )
-                alpha = ndimage.gaussian_filter(alpha[:, ::-1], s.unit * 0.25)
-                s.put(alpha, ghost, (round(x), round(y)), digit=False)
+    blur = s.unit * 0.25
+    letters = [_letter(rng, _some(rng, ALPHABET), ghost.writer) for _ in range(6)]
+    letters = [
+        ndimage.gaussian_filter(a.alpha(9 * s.unit)[:, ::-1], blur) for a in letters
+    ]
+    right, step = s.w - 12 * s.unit, s.unit * rng.uniform(8, 14)
+    for y in np.arange(8 * s.unit, s.h - 12 * s.unit, s.unit * rng.uniform(14, 22)):
+        for x in np.arange(rng.uniform(0, 12) * s.unit, right, step):
+            if rng.random() < 0.4:
+                s.put(_some(rng, letters), ghost, (round(x), round(y)), digit=False)
     _plain(s, None, (30, 60))
 
 
@@ -1820,6 +1843,8 @@ def _phone(s: Scene) -> None:
     """What a hand-held telephone adds: light, noise, blur and JPEG at once."""
     rng = s.rng
     s.lamp((0.5, 0.85))
+    warm = rng.uniform(-0.04, 0.1)
+    s.cast = np.array([1 + warm, 1, 1 - warm], np.float32)
     if rng.random() < 0.7:
         s.shadow((1, 12), (0.45, 0.75))
     if rng.random() < 0.4:
@@ -1963,6 +1988,24 @@ def _(s: Scene) -> None:
     _phone(s)
 
 
+@_kind("blank, folded", "blanks")
+def _(s: Scene) -> None:
+    s.paper()
+    _creases(s, int(s.rng.integers(1, 4)), 0.3)
+
+
+@_kind("blank, chalkboard", "blanks")
+def _(s: Scene) -> None:
+    _board(s)
+    s.lamp((0.6, 0.95))
+
+
+@_kind("blank, screen", "blanks")
+def _(s: Scene) -> None:
+    s.paper(0.1, 0.95, 0.03, 0.2)
+    _mesh(s)
+
+
 @_kind("blank, noise", "blanks")
 def _(s: Scene) -> None:
     s.paper(0.2, 0.9)
@@ -1972,13 +2015,13 @@ def _(s: Scene) -> None:
 @_kind("letter", "non-digits")
 def _(s: Scene) -> None:
     s.paper()
-    _shape(s, lambda w: _letter(s.rng, _some(s.rng, list(LETTERS)), w))
+    _shape(s, lambda w: _letter(s.rng, _some(s.rng, ALPHABET), w))
 
 
 @_kind("symbol", "non-digits")
 def _(s: Scene) -> None:
     s.paper()
-    _shape(s, lambda w: _symbol(s.rng, _some(s.rng, list(SYMBOLS)), w))
+    _shape(s, lambda w: _symbol(s.rng, _some(s.rng, tuple(SYMBOLS)), w))
 
 
 @_kind("scribble", "non-digits")
@@ -1987,21 +2030,31 @@ def _(s: Scene) -> None:
     _shape(s, lambda w: _scribble(s.rng, w))
 
 
-def _shape(s: Scene, draw: Callable[[Writer], _Line]) -> None:
+def _shape(s: Scene, draw: Callable[[Writer], _Line], lit: bool = True) -> None:
     pen = s.pen()
     high, (cx, cy) = _middle(s)
     alpha = draw(pen.writer).alpha(high)
     at = round(cx * s.w - alpha.shape[1] / 2), round(cy * s.h - alpha.shape[0] / 2)
     s.put(alpha, pen, at, digit=False)
-    if s.rng.random() < 0.3:
+    if lit and s.rng.random() < 0.3:
         s.lamp((0.5, 0.9))
+
+
+@_kind("letter by phone", "non-digits")
+def _(s: Scene) -> None:
+    s.look(s.rng.uniform(-10, 10), s.rng.uniform(0, 0.1))
+    s.paper(0.75, 0.95)
+    if s.rng.random() < 0.4:
+        s.ruled()
+    _shape(s, lambda w: _letter(s.rng, _some(s.rng, ALPHABET), w), lit=False)
+    _phone(s)
 
 
 @_kind("printed letter", "non-digits")
 def _(s: Scene) -> None:
     s.paper()
     high = s.rng.uniform(25, 55) * s.unit
-    text = _some(s.rng, list(LETTERS))
+    text = _some(s.rng, ALPHABET)
     _print(
         s,
         s.w * s.rng.uniform(0.1, 0.5),
