@@ -243,7 +243,7 @@ class TestPredictFiles:
         )
         many = [str(scans / "0-0.png")] * 4000
         reader = Reader(mnist_cnn(weights=None), batch_size=50)
-        batches = _predict._answers(_predict._Images(many), reader)
+        batches = _predict._answers(_predict._Images(many, workers=1), reader)
         for i, batch in zip(range(3), batches, strict=False):
             assert len(batch) == 50
             assert len(read) == 50 * (i + 1)

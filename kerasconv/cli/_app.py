@@ -321,9 +321,16 @@ def place(save: Path | None, default: str, image: Path | None = None) -> Path:
 
 @contextlib.contextmanager
 def progress(
-    what: str, console: "Console | None" = None, total: int | None = None
+    what: str,
+    console: "Console | None" = None,
+    total: int | None = None,
+    *,
+    speed: bool = False,
 ) -> Iterator[Any]:
-    """A progress bar, drawn if the console (default: standard error) is a terminal."""
+    """A progress bar, drawn if the console (default: standard error) is a terminal.
+
+    With `speed` it also says how many are done in a second.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -353,6 +360,8 @@ def progress(
         def advance(
             done: int, total: int | None, facts: dict[str, float] | None = None
         ) -> None:
+            if speed and (rate := bar.tasks[task].speed):
+                bar.update(task, remark=f"{rate:,.0f} a second")
             if facts:
                 figures = (f"{key} {value:.4f}" for key, value in facts.items())
                 bar.update(task, remark="  ".join(figures))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasconv.cli import _batch
 from kerasconv.cli._app import (
     Backend,
     Model,
@@ -59,6 +60,14 @@ def predict(
     batch_size: Annotated[
         int, typer.Option(help="Images a batch.", min=1, max=10_000, metavar="N")
     ] = 128,
+    workers: _batch.Workers = None,
+    out: _batch.Out = None,
+    format: _batch.Format = None,
+    resume: _batch.Resume = False,
+    max_errors: _batch.MaxErrors = None,
+    engine: _batch.Engine = None,
+    address: _batch.Address = None,
+    column: _batch.Column = None,
     trust: Trust = False,
     backend: Backend = None,
 ) -> None:
@@ -75,12 +84,17 @@ def predict(
     the same names, with "top" for the others. The status is ok, blank (the picture
     shows nothing, and there is no prediction) or error, for which the exit status is 1.
 
+    With --out the answers go into files of a folder as they come, and sources may also
+    be lists of paths (.txt), zip and tar archives, Parquet and Arrow files, and any
+    address that fsspec knows.
+
     \b
     Examples:
       kerasconv predict
       kerasconv predict seven.jpg --top 3
       kerasconv predict scans/ 'more/*.png' --csv > answers.csv
       kerasconv predict seven.jpg --model mine.keras --backend torch
+      kerasconv predict 's3://scans/*.tar' --out answers --resume
     """  # noqa: D301
     if top < 1:
         raise UsageError(f"--top must be at least 1, not {top}")
@@ -93,10 +107,23 @@ def predict(
     classes = 10 if names is None else len(names)
     if top > classes:
         raise UsageError(f"--top must be from 1 to {classes}, not {top}")
+    if out is not None:
+        if as_json or as_csv or draw_all:
+            raise UsageError("--out writes files; --json, --csv and --all print")
+        _batch.read_into_folder(
+            paths, out, model=model, top=top, batch_size=batch_size, workers=workers,
+            format=format, resume=resume, max_errors=max_errors, engine=engine,
+            address=address, column=column, trust=trust, backend=backend,
+        )  # fmt: skip
+        return
+    _batch.refuse_without_out(
+        format=format, resume=resume, max_errors=max_errors, engine=engine,
+        address=address, column=column,
+    )  # fmt: skip
     if not paths and names is not None:
         raise UsageError(f"name the pictures: {model} does not read the digits here")
     # Wrong paths are told before Keras, which is slow, is imported.
-    images = _Images(paths)
+    images = _Images(paths, workers)
     start(backend)
     with running(model):
         reader = Reader(model, trust=trust, top=top, batch_size=batch_size)
@@ -128,10 +155,11 @@ def predict(
 class _Images:
     """The images to read: the user's files, one by one, or the package's digits."""
 
-    def __init__(self, paths: list[str] | None) -> None:
+    def __init__(self, paths: list[str] | None, workers: int | None = None) -> None:
         from kerasconv.pictures import find_images
 
         self.failed = self.unanswered = 0
+        self._workers = workers
         self._found: list[Path | Answer] | None = None
         if paths:
             self._found = []
@@ -150,6 +178,7 @@ class _Images:
         self._found.append(Answer(path, status="error", error=str(error)))  # type: ignore[union-attr]
 
     def prepared(self, reader: "Reader") -> "Iterator[Answer]":
+        from kerasconv.batch.preparing import prepared
         from kerasconv.digits import load_digits
         from kerasconv.reading import Answer
 
@@ -157,8 +186,7 @@ class _Images:
             for i, (image, label) in enumerate(zip(*load_digits(), strict=True)):
                 yield Answer(f"bundled digit {i}", image, int(label))
             return
-        for found in self._found:
-            answer = found if isinstance(found, Answer) else reader.prepare(found)
+        for answer in prepared(reader.prepare, self._found, workers=self._workers):
             if answer.status == "error":
                 self.failed += 1
                 remark(f"error: {answer.error}; skipped")

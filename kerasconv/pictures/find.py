@@ -68,7 +68,7 @@ def _found(paths: list[str], on_error: OnError) -> Iterator[Path]:
             on_error(place, error)
 
         if os.path.isdir(path):
-            extensions = _extensions()
+            extensions = picture_extensions()
             files: Iterator[str] = (
                 file
                 for file in _walk(path, fail)
@@ -89,7 +89,8 @@ def _found(paths: list[str], on_error: OnError) -> Iterator[Path]:
             on_error(path, UsageError(nothing))
 
 
-def _extensions() -> set[str]:
+def picture_extensions() -> set[str]:
+    """The extensions, in lower case, of the formats that Pillow decodes by itself."""
     return {
         extension
         for extension, format in Image.registered_extensions().items()

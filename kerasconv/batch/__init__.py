@@ -1,0 +1,270 @@
+"""Many pictures: cut into shards, read by any number of processes, kept as they come.
+
+`run` reads a source into a folder of Parquet or CSV files, one a shard, and goes on
+where an earlier run was ended. `plan` only makes the folder: `Plan.work`, a function
+that can be pickled, does a shard wherever it is called, and `Plan.todo` gives the
+shards that are not done.
+"""
+
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasconv import __version__, backends
+from kerasconv.batch import containers, manifest, sources
+from kerasconv.batch.engines import ENGINES
+from kerasconv.batch.shards import FORMATS, Work
+from kerasconv.batch.sources import SHARD_SIZE, Shard
+from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.reading import Reader
+
+__all__ = ["ENGINES", "FORMATS", "Interrupted", "Plan", "Summary", "plan", "run"]
+
+Progress = Callable[[int, int], object]
+
+
+class Interrupted(KerasconvError):
+    """A run was ended with Ctrl-C; what was done stays."""
+
+    exit_status = 130
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a run.
+
+    Attributes:
+        out: Its folder.
+        shards: How many files are there.
+        statuses: How many pictures have which status.
+    """
+
+    out: Path
+    shards: int
+    statuses: dict[str, int]
+
+    @property
+    def pictures(self) -> int:
+        """How many rows there are."""
+        return sum(self.statuses.values())
+
+    @property
+    def errors(self) -> int:
+        """How many pictures could not be read."""
+        return self.statuses.get("error", 0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that has a folder.
+
+    Attributes:
+        out: The folder.
+        work: The function that does a shard, for an engine of your own.
+        shards: How many shards there are.
+        pictures: How many pictures.
+    """
+
+    out: Path
+    work: Work
+    shards: int
+    pictures: int
+
+    def all(self) -> Iterator[Shard]:
+        """Every shard, one by one."""
+        return manifest.shards(self.out)
+
+    def todo(self) -> Iterator[Shard]:
+        """The shards that are not done, one by one."""
+        return (s for s in self.all() if not self.work.place(s["number"]).exists())
+
+
+def plan(
+    source: str | os.PathLike | Iterable[str | os.PathLike],
+    out: str | os.PathLike,
+    *,
+    model: str = "mnist_cnn",
+    format: str = "parquet",
+    resume: bool = False,
+    column: str | None = None,
+    shard_size: int = SHARD_SIZE,
+    backend: str | None = None,
+    trust: bool = False,
+    **options: Any,
+) -> Plan:
+    """List a source, and make the folder of a run or see that it is that run's.
+
+    Args:
+        source: Pictures, folders, patterns, lists of paths (.txt), zip and tar
+            archives, Parquet and Arrow files with encoded pictures; here or at any
+            address that fsspec knows.
+        out: The folder for the answers.
+        model: A model of the zoo, or the path of a `.keras` file.
+        format: "parquet" or "csv".
+        resume: Go on with the run whose folder this is.
+        column: The column of a table that holds the pictures.
+        shard_size: Pictures a shard.
+        backend: The Keras backend. Default: the one that runs without a choice.
+        trust: Take a `.keras` file as it is.
+        options: More for `kerasconv.reading.Reader`, such as `top` and `batch_size`.
+
+    Raises:
+        UsageError: the source is not there, or the folder is not this run's.
+        KerasconvError: the folder cannot be written, or a library is missing.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"`format` must be one of {FORMATS}. Received: {format!r}")
+    if shard_size < 1:
+        raise UsageError(f"`shard_size` must be at least 1. Received: {shard_size}")
+    if format == "parquet":
+        containers.needed("pyarrow.parquet", "writes Parquet")
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    names = [os.fspath(name) for name in given]
+    backend = backends.choose(backend).name
+    digest = _digest(model)
+    listing = sources.shards(names, size=shard_size, column=column)
+    facts = {
+        "kerasconv": __version__, "model": model, "model_sha256": digest,
+        "backend": backend, "format": format, "shard_size": shard_size,
+        "column": column, **options,
+    }  # fmt: skip
+    found = manifest.begin(Path(out), listing, facts, resume=resume)
+    work = Work(
+        out=os.path.abspath(out),
+        reader=functools.partial(Reader, model, trust=trust, **options),
+        backend=backend,
+        model_sha256=digest,
+        format=format,
+        top=options.get("top", 1),
+        parts=found["shards"],
+    )
+    return Plan(Path(out), work, found["shards"], found["pictures"])
+
+
+def run(
+    source: str | os.PathLike | Iterable[str | os.PathLike],
+    out: str | os.PathLike,
+    *,
+    engine: str = "processes",
+    workers: int | None = None,
+    address: str | None = None,
+    max_errors: int | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Summary:
+    """Read a source into a folder: a row a picture, whatever becomes of it.
+
+    The rows are the same for every engine and number of workers, and after any kill
+    once the run has been gone on with.
+
+    Args:
+        source: What to read; see `plan`.
+        out: The folder for the answers; see `plan`.
+        engine: "processes" of this machine, or "ray".
+        workers: How many processes. Default: as many as cores.
+        address: Of a Ray cluster: "auto" or "ray://host:10001".
+        max_errors: Stop when more pictures than this could not be read.
+        progress: Called with the numbers of pictures done and to do.
+        options: More for `plan`.
+
+    Raises:
+        UsageError: what was asked for makes no sense, or the folder is another run's.
+        KerasconvError: the run could not go on. What was done stays.
+
+    Example:
+        >>> if __name__ == "__main__":  # the processes import this file
+        ...     print(run("scans/", "answers").statuses)
+        {'ok': 5000}
+    """
+    check_engine(engine, workers, address)
+    if max_errors is not None and max_errors < 0:
+        raise UsageError(f"`max_errors` must be at least 0. Received: {max_errors}")
+    return work_off(
+        plan(source, out, **options),
+        engine=engine, workers=workers, address=address, max_errors=max_errors,
+        progress=progress,
+    )  # fmt: skip
+
+
+def check_engine(engine: str, workers: int | None, address: str | None) -> None:
+    """Refuse what no engine can do, and an engine that is not installed."""
+    if engine not in ENGINES:
+        names = " or ".join(ENGINES)
+        raise UsageError(f"`engine` must be {names}. Received: {engine!r}")
+    if workers is not None and workers < 1:
+        raise UsageError(f"`workers` must be at least 1. Received: {workers}")
+    if address is not None and engine != "ray":
+        raise UsageError(
+            "`address` is that of a Ray cluster: give it with `engine` ray"
+        )
+    if engine == "ray":
+        containers.needed("ray", "is what the engine ray runs on")
+
+
+def work_off(
+    planned: Plan,
+    *,
+    engine: str = "processes",
+    workers: int | None = None,
+    address: str | None = None,
+    max_errors: int | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Do the shards of a plan that are not done; see `run`."""
+    settings = {"workers": workers}
+    if engine == "ray":
+        settings["address"] = address  # type: ignore[assignment]
+    statuses: Counter[str] = Counter()
+    finished = 0
+
+    def done(tally: dict[str, int]) -> None:
+        nonlocal finished
+        finished += 1
+        statuses.update(tally)
+        if progress is not None:
+            progress(statuses.total(), planned.pictures)
+        errors = statuses["error"]
+        if max_errors is not None and errors > max_errors:
+            raise KerasconvError(
+                f"{errors:,} pictures could not be read, more than `max_errors` "
+                f"allows, {max_errors}; the reasons are in {str(planned.out)!r}"
+            )
+
+    def todo() -> Iterator[Shard]:
+        for shard in planned.all():
+            if planned.work.place(shard["number"]).exists():
+                done(planned.work(shard))
+            else:
+                yield shard
+
+    try:
+        for _, tally in ENGINES[engine](planned.work, todo(), **settings):
+            done(tally)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; {_so_far(planned)}: `resume=True` goes on"
+        ) from None
+    except KerasconvError as error:
+        raise type(error)(
+            f"{error} ({_so_far(planned)}; go on with `resume=True`)"
+        ) from error
+    manifest.end(planned.out)
+    return Summary(planned.out, finished, dict(statuses))
+
+
+def _so_far(planned: Plan) -> str:
+    there = sum(planned.work.place(number).exists() for number in range(planned.shards))
+    return f"{there:,} of {planned.shards:,} shards are in {str(planned.out)!r}"
+
+
+def _digest(model: str) -> str:
+    """The digest of a model's file; of the zoo's it stands on the card."""
+    from kerasconv.models import _card
+
+    if _card.is_file_name(model):
+        return _card.file_digest(Path(os.path.expanduser(model)))
+    return str(_card.find_card(model).facts["sha256"])

@@ -1,0 +1,189 @@
+"""One shard: the pictures of one process, and the file that holds their answers.
+
+`Work` is all that an engine runs. It depends on nothing but the shard and the folder,
+so whichever process runs it, wherever and how often, the file is the same.
+"""
+
+import csv
+import importlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasconv import backends, files
+from kerasconv.batch import containers, sources
+from kerasconv.batch.marks import DIED, READING, Mark
+from kerasconv.batch.sources import Shard
+from kerasconv.errors import KerasconvError, printable
+from kerasconv.reading import Answer
+
+FORMATS = ("parquet", "csv")
+
+COLUMNS = (
+    "path", "member", "prediction", "probability", "text", "digits", "boxes",
+    "status", "error", "model_sha256",
+)  # fmt: skip
+"""The columns of every part, in order. With `top` more predictions follow these."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every shard of a run. It can be pickled, and called.
+
+    Attributes:
+        out: The folder of the run.
+        reader: Makes the reader, once a process.
+        backend: The Keras backend that it runs on.
+        model_sha256: The digest of the model's file, a column.
+        format: "parquet" or "csv".
+        top: How many predictions a row names.
+        parts: How many shards the run has.
+    """
+
+    out: str
+    reader: Callable[[], Any]
+    backend: str | None
+    model_sha256: str
+    format: str
+    top: int
+    parts: int
+
+    def place(self, number: int) -> Path:
+        """Where the answers of a shard are once it is done."""
+        name = f"part-{number:05d}-of-{self.parts:05d}.{self.format}"
+        return Path(self.out, name)
+
+    def __call__(self, shard: Shard) -> dict[str, int]:
+        """Read a shard's pictures and write its part, unless it is there.
+
+        Returns:
+            How many rows have which status.
+
+        Raises:
+            KerasconvError: the part cannot be written, the model cannot be run, or
+                every process that began with the shard died.
+        """
+        place = self.place(shard["number"])
+        if not place.exists():
+            with Mark(Path(self.out, READING), shard["number"]) as mark:
+                reader = _reader_of(self)
+                answers = reader.answers(_prepared(reader, shard, mark))
+                rows = [self._row(answer) for answer in answers]
+                files.write_with(
+                    place, lambda beside: _WRITE[self.format](self, rows, beside)
+                )
+        return tally(place)
+
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        more = (f"{what}_{k}" for k in range(2, self.top + 1)
+                for what in ("prediction", "probability"))  # fmt: skip
+        return [*COLUMNS, *more]
+
+    def _row(self, answer: Any) -> list[Any]:
+        path, member = answer.name
+        best: list[tuple[Any, Any]] = list(
+            zip(map(str, answer.classes), answer.probabilities, strict=True)
+        )
+        best += [(None, None)] * (self.top - len(best))
+        text, digits, boxes = (
+            getattr(answer, a, None) for a in ("text", "digits", "boxes")
+        )
+        return [
+            path, member, *best[0], text, digits, boxes, answer.status, answer.error,
+            self.model_sha256, *(cell for pair in best[1:] for cell in pair),
+        ]  # fmt: skip
+
+
+# The reader of this process, and the work that it was made for: a network takes
+# seconds to load, a shard little more to read.
+_ready: tuple[Work, Any] | None = None
+
+
+def _reader_of(work: Work) -> Any:
+    global _ready
+    if _ready is None or _ready[0] != work:
+        if work.backend is not None:
+            for variable, value in backends.OURS.items():
+                os.environ.setdefault(variable, value)
+            backends.activate(work.backend)
+        _ready = work, work.reader()
+    return _ready[1]
+
+
+def _prepared(reader: Any, shard: Shard, mark: Mark) -> Iterator[Answer]:
+    """Every picture of a shard as the network takes it; (path, member) is its name."""
+    for i, (path, member, data) in enumerate(sources.pictures(shard)):
+        if i in mark.deadly:
+            data = DIED
+        if isinstance(data, KerasconvError):
+            answer = Answer("", status="error", error=str(data))
+        else:
+            mark.at(i)
+            answer = reader.prepare(data, path if member is None else member)
+            mark.at(None)
+        answer.name = path, member  # type: ignore[assignment]
+        yield answer
+
+
+# ------------------------------------------------------------------------ the parts
+
+
+def tally(part: Path) -> dict[str, int]:
+    """How many rows of a finished part have which status."""
+    if part.suffix == ".csv":
+        with open(part, encoding="utf-8", newline="") as file:
+            return dict(Counter(row["status"] for row in csv.DictReader(file)))
+    parquet = containers.needed("pyarrow.parquet", "reads and writes Parquet")
+    return dict(Counter(parquet.read_table(part, columns=["status"])[0].to_pylist()))
+
+
+def _text(value: str | None) -> str | None:
+    """A text that any program can read: names of files may be no text at all."""
+    return None if value is None else value.encode("utf-8", "backslashreplace").decode()
+
+
+def _write_parquet(work: Work, rows: list[list[Any]], place: Path) -> None:
+    pa = containers.needed("pyarrow", "writes Parquet")
+    parquet = importlib.import_module("pyarrow.parquet")
+    types = {
+        "probability": pa.float32(),
+        "digits": pa.list_(pa.string()),
+        "boxes": pa.list_(pa.list_(pa.int32())),
+    }
+    columns = {}
+    for k, name in enumerate(work.columns()):
+        type = types.get(name.rstrip("_0123456789"), pa.string())
+        cells = [row[k] for row in rows]
+        if type == pa.string():
+            cells = list(map(_text, cells))
+        columns[name] = pa.array(cells, type)
+    # Through a file of Python's, whose errors say what the system said.
+    with open(place, "wb") as file:
+        parquet.write_table(pa.table(columns), file)
+
+
+def _write_csv(work: Work, rows: list[list[Any]], place: Path) -> None:
+    with open(place, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(work.columns())
+        for row in rows:
+            writer.writerow([_cell(value) for value in row])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    if isinstance(value, list | tuple):
+        return " ".join(",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
+                        for v in value)  # fmt: skip
+    return printable(value) if isinstance(value, str) else value
+
+
+_WRITE: dict[str, Callable[[Work, list[list[Any]], Path], None]] = {
+    "parquet": _write_parquet,
+    "csv": _write_csv,
+}
