@@ -82,14 +82,16 @@ class Reader:
         top: int = 1,
         batch_size: int = 128,
     ) -> None:
-        from kerasconv.models import load_model
+        from kerasconv.models import card_of, load_model
+        from kerasconv.models._own import check_answers
         from kerasconv.predict import Predictor
 
         self.card = None
         network: Any = model
         if isinstance(model, str | os.PathLike):
-            self.card = _card_of(model)
+            self.card = card_of(model)
             network = load_model(model, trust=trust)
+            check_answers(network, self.card)
         self.classes = classes_of(self.card)
         count = 10 if self.classes is None else len(self.classes)
         if not 1 <= top <= count:
@@ -167,28 +169,19 @@ class Reader:
         answer.probabilities = row[best].tolist()
 
 
-def _card_of(model: str | os.PathLike) -> "Card | None":
-    from kerasconv.models import _card
-
-    return None if _card.is_file_name(model) else _card.find_card(os.fspath(model))
-
-
 def pictures_of(card: "Card | None") -> str:
     """What a network reads: "digit", "clothes" or "photo"; without a card "digit"."""
-    if card is None:
-        return "digit"
-    from kerasconv.data import DATASETS
+    from kerasconv.models._own import preparation_of
 
-    return DATASETS[card.facts["data"]["name"]].pictures
+    return {"resize": "photo"}.get(kind := preparation_of(card), kind)
 
 
 def classes_of(card: "Card | None") -> tuple[str, ...] | None:
     """The names of what a network tells apart; None where these are the digits."""
-    if pictures_of(card) == "digit":
-        return None
-    from kerasconv.data import DATASETS
+    from kerasconv.models import class_names
 
-    return DATASETS[card.facts["data"]["name"]].classes  # type: ignore[union-attr]
+    names = class_names(card)
+    return None if names == tuple("0123456789") else names
 
 
 def preparation(shape: tuple, card: "Card | None") -> Prepare:

@@ -137,15 +137,6 @@ def test_channels_first_as_the_default_changes_nothing(digits):
         keras.config.set_image_data_format("channels_last")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [{"input_shape": (32, 32, 1)}, {"input_shape": (28, 28, 3)}, {"num_classes": 7}],
-)
-def test_weights_that_do_not_fit_are_refused_with_their_shape(arguments):
-    with pytest.raises(ValueError, match=r"input_shape=\(28, 28, 1\), num_classes=10"):
-        mnist_cnn(**arguments)
-
-
 def test_weights_of_another_pooling_are_refused_though_their_shapes_fit():
     with pytest.raises(UsageError, match=r"'average'.*AveragePooling2D.*MaxPooling2D"):
         mnist_cnn(weights="average")

@@ -373,11 +373,11 @@ def test_every_recipe_can_be_carried_out(name):
     network = training.build(recipe)
     classes = data.DATASETS[recipe.dataset].classes
     assert network.outputs[0].shape == (None, len(classes))
-    layers = fitting._augmentation(recipe)
+    layers = fitting.augmentation_layers(recipe)
     assert [type(layer).__name__ for layer in layers] == [
         layer for layer, _ in recipe.augmentation
     ]
-    optimizer = fitting._optimizer(recipe, 100)
+    optimizer = fitting.optimizer(recipe, 100)
     assert type(optimizer).__name__.lower() == recipe.optimizer
     assert (optimizer.weight_decay or 0) == recipe.weight_decay
     assert optimizer.use_ema == (recipe.ema_momentum is not None)

@@ -224,7 +224,7 @@ Backend = Annotated[
 ModelName = Annotated[
     str,
     typer.Argument(
-        help="A model of the zoo (see kerasconv list).",
+        help="A model of the zoo (see kerasconv list), or the path of a .keras file.",
         autocompletion=complete_model,
         metavar="NAME",
     ),
@@ -290,14 +290,18 @@ def _options(
 
 
 def checked_model(name: str, *others: str, trust: bool = False) -> "Card | None":
-    """Refuse a wrong model name or file before Keras, which is slow, is imported."""
+    """The card of a model, if it has one, before Keras, which is slow, is imported.
+
+    A wrong name or file is refused.
+    """
     from kerasconv import untrusted
-    from kerasconv.models import _card
+    from kerasconv.models import _card, _own
 
     if _card.is_file_name(name):
         # Not `Path.expanduser`, which raises where there is no such user.
-        untrusted.inspect(Path(os.path.expanduser(name)), trust=trust)
-        return None
+        path = Path(os.path.expanduser(name))
+        untrusted.inspect(path, trust=trust)
+        return _own.card_beside(path)
     return _card.find_card(name, others)
 
 

@@ -337,7 +337,7 @@ def _tell_accuracy(digits: "list[Answer]", card: "Card | None", file: Any) -> No
         f"{share(hard)} known to be hard",
         file=file,
     )
-    if card is not None:
+    if card is not None and "test" in card.facts:
         test = card.facts["test"]
         print(
             f"{card.name} on all {test['examples']:,} test images of "

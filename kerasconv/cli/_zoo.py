@@ -19,10 +19,18 @@ from kerasconv.cli._app import (
     remark,
     start,
 )
+from kerasconv.cli._own import (
+    compare_folder,
+    evaluate_folder,
+    print_confusion,
+    size_of,
+    train_folder,
+)
 from kerasconv.errors import KerasconvError, UsageError, printable
+from kerasconv.models._card import is_file_name
 
 if TYPE_CHECKING:
-    from kerasconv.models import Card
+    pass
 
 _DATASET = typer.Option(
     help="Another data set, such as mnist_corrupted/fog. Default: the model's own.",
@@ -103,10 +111,17 @@ def list_models(as_json: AsJson = False) -> None:
         remark(f"left out for lack of room: {', '.join(missing)}; --json has them all")
 
 
+_IMAGES = typer.Option(
+    help="Measure on a folder of your own, with a folder for each class.",
+    metavar="FOLDER",
+)
+
+
 @app.command()
 def evaluate(
     name: ModelName = "mnist_cnn",
     dataset: Annotated[str | None, _DATASET] = None,
+    images: Annotated[Path | None, _IMAGES] = None,
     data_dir: DataDir = None,
     download: Download = False,
     confusion: Annotated[
@@ -117,12 +132,14 @@ def evaluate(
         typer.Option(help="Draw the confusion matrix as a picture.", metavar="FILE"),
     ] = None,
     as_json: AsJson = False,
+    trust: Trust = False,
     backend: Backend = None,
 ) -> None:
     """Measure a model of the zoo again, on the test set that its card names.
 
     The exit status is 1 if it makes another number of errors than its card says. With
-    --dataset it is measured on another test set, of which the card says nothing.
+    --dataset it is measured on another test set, of which the card says nothing; with
+    --images, also a model of your own, on your pictures, a folder a class.
 
     \b
     Examples:
@@ -130,12 +147,20 @@ def evaluate(
       kerasconv evaluate mnist_cnn --download --backend jax
       kerasconv evaluate mnist_cnn --dataset mnist_corrupted/fog --download
       kerasconv evaluate lenet5 --confusion --save confusion.png
+      kerasconv evaluate trained/mine.keras --images photos/ --confusion
     """  # noqa: D301
     from kerasconv import plotting
     from kerasconv.models import find_card
 
     if save is not None:
         plotting.check_suffix(save)
+    if images is not None:
+        if dataset is not None:
+            raise UsageError("--images and --dataset exclude each other; give one")
+        evaluate_folder(name, images, confusion, save, as_json, trust, backend)
+        return
+    if is_file_name(name):
+        raise UsageError(f"name the pictures to measure {name} on with --images FOLDER")
     card = find_card(name)
     own = card.facts["data"]["name"]
     used = start(backend)
@@ -170,7 +195,7 @@ def evaluate(
         if stated:
             print(f"card         {stated['accuracy']:.2%}, {stated['errors']} errors")
         if confusion:
-            _print_confusion(measured["confusion"], classes)
+            print_confusion(measured["confusion"], classes)
     if save is not None:
         figure = plotting.plot_confusion_matrix(measured["confusion"], classes)
         plotting.save_figure(figure, save)
@@ -181,27 +206,16 @@ def evaluate(
         )
 
 
-def _print_confusion(matrix: list[list[int]], classes: tuple[str, ...]) -> None:
-    from rich.table import Table
-
-    from kerasconv import terminal
-
-    table = Table("true \\ read", box=None, padding=(0, 1, 0, 0))
-    for name in classes:
-        table.add_column(name, justify="right")
-    for name, row in zip(classes, matrix, strict=True):
-        table.add_row(name, *(str(n) if n else "." for n in row))
-    terminal.stdout().print(table)
-
-
 @app.command()
 def compare(
     first: ModelName,
     second: ModelName,
     dataset: Annotated[str | None, _DATASET] = None,
+    images: Annotated[Path | None, _IMAGES] = None,
     data_dir: DataDir = None,
     download: Download = False,
     as_json: AsJson = False,
+    trust: Trust = False,
     backend: Backend = None,
 ) -> None:
     """Compare two models on the same test images.
@@ -213,9 +227,23 @@ def compare(
     Examples:
       kerasconv compare mnist_cnn lenet5
       kerasconv compare mnist_cnn/max mnist_cnn/average --json
+      kerasconv compare mnist_cnn trained/mine.keras --images photos/
     """  # noqa: D301
     from kerasconv.models import find_card
 
+    if images is not None:
+        if dataset is not None:
+            raise UsageError("--images and --dataset exclude each other; give one")
+        names, found, right = compare_folder(first, second, images, trust, backend)
+        report = _compared(names, found, right)
+        if as_json:
+            print(json.dumps({"images": printable(str(images)), **report}, indent=2))
+        else:
+            _print_comparison(report, printable(images.name or str(images)))
+        return
+    for each in (first, second):
+        if is_file_name(each):
+            raise UsageError(f"name the pictures to compare {each} on with --images")
     pair = [find_card(first), find_card(second)]
     own = [card.facts["data"]["name"] for card in pair]
     if dataset is None and own[0] != own[1]:
@@ -235,36 +263,44 @@ def compare(
             model = load_model(card.name)
             training.check_fits(model, name, images)
             answers = training.answers(model, images, advance)
-        found.append(metrics.summary(answers, labels))
+        size = card.facts["parameters"]["total"]
+        found.append({"parameters": size, **metrics.summary(answers, labels)})
         right.append(answers.argmax(1) == labels)
-    test = metrics.paired_test(*right)
+    report = _compared([card.name for card in pair], found, right)
     if as_json:
-        report: dict[str, Any] = {"dataset": name, "backend": used, "test": test}
-        for key, card, facts in zip(("first", "second"), pair, found, strict=True):
-            report[key] = {"model": card.name, **facts}
-        print(json.dumps(report, indent=2))
-        return
-    _print_comparison(pair, found, test, name)
+        print(json.dumps({"dataset": name, "backend": used, **report}, indent=2))
+    else:
+        _print_comparison(report, name)
 
 
-def _print_comparison(
-    pair: "list[Card]", found: list[dict], test: dict, dataset: str
-) -> None:
+def _compared(names: list[str], found: list[dict], right: list[Any]) -> dict[str, Any]:
+    """Both models' figures, and whether they differ by more than luck."""
+    from kerasconv import metrics
+
+    pairs = zip(("first", "second"), names, found, strict=True)
+    return {
+        "test": metrics.paired_test(*right),
+        **{key: {"model": name, **facts} for key, name, facts in pairs},
+    }
+
+
+def _print_comparison(report: dict[str, Any], dataset: str) -> None:
     from rich.table import Table
 
     from kerasconv import terminal
 
     table = Table(dataset, box=None, padding=(0, 2, 0, 0))
-    for card in pair:
-        table.add_column(card.name, justify="right")
+    pair, test = [report["first"], report["second"]], report["test"]
+    for each in pair:
+        table.add_column(each["model"], justify="right")
     for title, write in {
-        "parameters": lambda card, _: f"{card.facts['parameters']['total']:,}",
-        "accuracy": lambda _, facts: f"{facts['accuracy']:.2%}",
-        "errors": lambda _, facts: f"{facts['errors']:,}",
-        "loss": lambda _, facts: f"{facts['loss']:.4f}",
-        "calibration": lambda _, facts: f"{facts['calibration_error']:.2%}",
+        "parameters": lambda facts: f"{facts['parameters']:,}",
+        "accuracy": lambda facts: f"{facts['accuracy']:.2%}",
+        "errors": lambda facts: f"{facts['errors']:,}",
+        "loss": lambda facts: f"{facts['loss']:.4f}",
+        "calibration": lambda facts: f"{facts['calibration_error']:.2%}",
     }.items():
-        table.add_row(title, *map(write, pair, found))
+        table.add_row(title, *map(write, pair))
     table.add_row("right alone", f"{test['only_a']:,}", f"{test['only_b']:,}")
     terminal.stdout().print(table)
     print(f"both wrong   {test['both_wrong']:,}")
@@ -315,18 +351,142 @@ def train(
         int | None,
         typer.Option(help="Use only N images, to try things out.", metavar="N"),
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train on pictures of your own: a folder that holds one for each "
+            "class, or train, val and test with these.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    prepare: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --images: digit, as MNIST's, or resize. Default: digit where all "
+            "classes are one character, else resize.",
+            metavar="NAME",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --images: height and width, such as 64 or 48x64. Default: the "
+            "architecture's.",
+            metavar="HxW",
+        ),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --images: random changes, of none, warp, shift, flip, rotate, "
+            "zoom, light, noise, erase. Default: warp for digits, else shift.",
+            metavar="NAME,NAME...",
+        ),
+    ] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(
+            help="Of --images: the share held out, without a folder val. Default: 0.2.",
+            metavar="SHARE",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --images: files whose names are equal up to this text are held "
+            "out together, such as one writer's: ann_1.png and ann_2.png with _.",
+            metavar="TEXT",
+        ),
+    ] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Of --images: a model of the zoo or a .keras file to begin with; its "
+            "convolutions are kept, the head is new.",
+            metavar="NAME|PATH",
+        ),
+    ] = None,
+    freeze: Annotated[
+        bool, typer.Option("--freeze", help="Do not train what --from gave.")
+    ] = False,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Of --images: end after so many epochs without a lower validation "
+            "loss. Default: 8.",
+            metavar="E",
+        ),
+    ] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            help="Of --images: what the files are called. Default: as the folder.",
+            metavar="NAME",
+        ),
+    ] = None,
     backend: Backend = None,
 ) -> None:
-    """Train a model by the recipe that made the zoo's, and measure it.
+    """Train a model by the recipe that made the zoo's, or on pictures of your own.
 
-    A checkpoint is kept after every epoch, and --resume goes on from the last.
+    A checkpoint is kept after every epoch, and --resume goes on from the last. With
+    --images the model, its card (what was measured, the names of the classes, how
+    pictures are prepared), its page and pictures are written into --out, and every
+    command takes it. Files that cannot be read, or are copies, are counted and named.
 
     \b
     Examples:
+      kerasconv train mnist_cnn --images letters/ --group _
+      kerasconv train mnist_cnn --images letters/ --from mnist_cnn/mnist
+      kerasconv train cats_dogs_cnn --images pets/ --size 64 --augment flip,shift
       kerasconv train mnist_cnn --data-dir ~/tensorflow_datasets
       kerasconv train mnist_cnn --recipe fast --seeds 5
       kerasconv train mnist_cnn --download --epochs 2 --limit 5000
     """  # noqa: D301
+    own = {
+        "--prepare": prepare,
+        "--size": size,
+        "--augment": augment,
+        "--validation": validation,
+        "--group": group,
+        "--from": begin,
+        "--freeze": freeze or None,
+        "--patience": patience,
+        "--name": title,
+    }
+    zoo = {
+        "--recipe": recipe,
+        "--seeds": None if seeds == 1 else seeds,
+        "--data-dir": data_dir,
+        "--download": download or None,
+        "--limit": limit,
+    }
+    given = zoo if images is not None else own
+    if wrong := [option for option, value in given.items() if value is not None]:
+        raise UsageError(
+            f"{', '.join(wrong)} cannot be given "
+            f"{'with' if images is not None else 'without'} --images"
+        )
+    if images is not None:
+        options = {"validation": validation, "patience": patience, "epochs": epochs}
+        train_folder(
+            name,
+            images,
+            backend,
+            augment,
+            prepare=prepare,
+            size=size_of(size),
+            group=group,
+            start=begin,
+            freeze=freeze,
+            seed=seed,
+            out=out,
+            name=title,
+            resume=resume,
+            **{key: value for key, value in options.items() if value is not None},
+        )
+        return
     from kerasconv import recipes
 
     full, _ = recipes.find_recipe(name, recipe)

@@ -105,8 +105,8 @@ def export(
         format: One of the formats above.
         feature_maps: Whether every layer's output is an output of the file.
         input_range: Least and largest value of an image as the model was trained;
-            known of the zoo's models.
-        class_names: The name of each class; known of the zoo's models.
+            known of the zoo's models and of those with a card beside them.
+        class_names: The name of each class; known likewise.
         trust: Of a path: as in `kerasconv.models.load_model`.
 
     Returns:
@@ -169,17 +169,15 @@ def export(
 
 
 def _facts(model: str | os.PathLike) -> dict[str, Any]:
-    """What is known of a model of the zoo."""
-    from kerasconv import data
-    from kerasconv.models import _card
+    """What the card of a model says, in the zoo or beside a file."""
+    from kerasconv.models import card_of, class_names
 
-    if _card.is_file_name(model):
+    card = card_of(model)
+    if card is None:
         return {}
-    card = _card.find_card(os.fspath(model))
-    dataset = data.DATASETS[card.facts["data"]["name"]]
     return {
         "model": card.name,
-        "class_names": dataset.classes,
+        "class_names": class_names(card),
         # As kerasconv.pictures.to_unit makes them, for training and prediction.
         "input_range": (0.0, 1.0),
     }

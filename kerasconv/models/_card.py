@@ -8,7 +8,8 @@ import difflib
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
 from kerasconv.errors import KerasconvError, UsageError, printable
+from kerasconv.models._adapt import NewHeadWarning, body, keep_body, untrained
 from kerasconv.models._architecture import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -192,6 +194,9 @@ def load_weights(
 ) -> None:
     """Give a freshly built network its weights: a set of the zoo's, or a file.
 
+    A network for images of another size, other classes, or without a head gets those
+    of the body; its head, if it has one, stays as it is, with a `NewHeadWarning`.
+
     Raises:
         UsageError: no weights of that name, or they do not fit the network.
         KerasconvError: the file is missing or damaged.
@@ -218,18 +223,27 @@ def load_weights(
         "use weights=None"
     )
     if sorted(stored) != sorted(wanted):
-        raise misfit
+        given = path if is_file_name(weights) and weights not in known else card.name
+        if not keep_body(model, load_model(given)):
+            raise misfit
+        if len(body(model)) < len(model.layers):
+            warnings.warn(
+                f"this {architecture} has the convolutions of {os.fspath(weights)!r} "
+                "and a new, random head: train it before you use it",
+                NewHeadWarning,
+                stacklevel=3,
+            )
+        return
     # Pooling and fixed kernels leave no trace in the shapes.
     layers = _mapping(archive.config.get("config")).get("layers")
-    theirs = _untrained(
-        (layer.get("class_name", ""), _mapping(layer.get("config")).get("kernels"))
+    theirs = [
+        (kind, fixed)
         for layer in map(_mapping, layers if isinstance(layers, list) else ())
-    )
-    # Not from `get_config()`, which imports TensorFlow wherever it is installed.
-    ours = _untrained(
-        (type(layer).__name__, layer.kernel.tolist() if _is_fixed(layer) else None)
-        for layer in model.layers
-    )
+        for kind in [layer.get("class_name", "")]
+        for fixed in [_mapping(layer.get("config")).get("kernels")]
+        if fixed or "Pool" in kind
+    ]
+    ours = untrained(model.layers)
     if theirs != ours:
         has, wants = (
             ", ".join(kind for kind, _ in side) or "none" for side in (theirs, ours)
@@ -249,20 +263,9 @@ def load_weights(
         raise misfit from error
 
 
-def _untrained(layers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Of all layers' classes and fixed kernels those that pool or have such kernels."""
-    return [(kind, fixed) for kind, fixed in layers if "Pool" in kind or fixed]
-
-
 def _mapping(value: Any) -> dict[str, Any]:
     """`value`, or an empty dict where a foreign file has something else."""
     return value if isinstance(value, dict) else {}
-
-
-def _is_fixed(layer: Any) -> bool:
-    from kerasconv.layers import FixedConv
-
-    return type(layer) is FixedConv
 
 
 def _arguments(card: Card) -> str:

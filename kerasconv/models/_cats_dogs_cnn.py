@@ -67,6 +67,7 @@ def cats_dogs_cnn(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     num_classes: int = 2,
     dropout: float = 0.3,
+    include_top: bool = True,
     name: str = "cats_dogs_cnn",
 ) -> "keras.Sequential":
     """A small modern network for colour photographs, 288,610 parameters.
@@ -87,6 +88,7 @@ def cats_dogs_cnn(
         input_shape: Height, width and channels of an image.
         num_classes: How many classes to tell apart.
         dropout: Share of activations that training drops before the last layer.
+        include_top: Whether with the head, from the average on; see `mnist_cnn`.
         name: The name of the model.
 
     Returns:
@@ -108,5 +110,6 @@ def cats_dogs_cnn(
         input_shape=input_shape,
         num_classes=num_classes,
         dropout=dropout,
+        include_top=include_top,
         name=name,
     )

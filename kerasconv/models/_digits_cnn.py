@@ -46,6 +46,7 @@ def digits_cnn(
     input_shape: tuple[int, int, int] = (28, 28, 1),
     num_classes: int = 10,
     dropout: float = 0.2,
+    include_top: bool = True,
     name: str = "digits_cnn",
 ) -> "keras.Sequential":
     """A small modern network for digits, 163,234 parameters.
@@ -66,6 +67,7 @@ def digits_cnn(
         input_shape: Height, width and channels of an image.
         num_classes: How many classes to tell apart.
         dropout: Share of activations that training drops before the last layer.
+        include_top: Whether with the head, from the average on; see `mnist_cnn`.
         name: The name of the model.
 
     Returns:
@@ -87,5 +89,6 @@ def digits_cnn(
         input_shape=input_shape,
         num_classes=num_classes,
         dropout=dropout,
+        include_top=include_top,
         name=name,
     )

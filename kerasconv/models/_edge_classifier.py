@@ -9,7 +9,7 @@ import numpy as np
 from kerasconv import kernels
 from kerasconv.models._architecture import Recipe, architecture
 from kerasconv.models._card import load_weights
-from kerasconv.models._shared import READS_DIGITS
+from kerasconv.models._shared import READS_DIGITS, with_top
 
 if TYPE_CHECKING:
     import keras
@@ -67,6 +67,7 @@ def edge_classifier(
     pooling: Literal["l2", "weighted"] = "l2",
     inhibition: bool = True,
     dropout: float = 0.0,
+    include_top: bool = True,
     name: str = "edge_classifier",
 ) -> "keras.Sequential":
     """Edges in eight fixed directions and a linear classifier, 3,994 parameters.
@@ -104,6 +105,7 @@ def edge_classifier(
         inhibition: Whether directions inhibit each other, by trained weights that
             begin as none.
         dropout: Share of activations that training drops before the last layer.
+        include_top: Whether with the head, from Flatten on; see `mnist_cnn`.
         name: The name of the model.
 
     Returns:
@@ -154,7 +156,8 @@ def edge_classifier(
         keras.layers.ReLU(name="left"),
     ]
     model = keras.Sequential(
-        [
+        with_top(
+            include_top,
             keras.Input(shape=input_shape, name="input_layer"),
             FixedConv(np.round(directed, 12), name="edges", **last),
             keras.layers.ReLU(name="rising"),
@@ -164,7 +167,7 @@ def edge_classifier(
             keras.layers.Flatten(name="flatten", **last),
             keras.layers.Dropout(dropout, name="dropout"),
             keras.layers.Dense(num_classes, activation="softmax", name="dense"),
-        ],
+        ),
         name=name,
     )
     if weights is not None:

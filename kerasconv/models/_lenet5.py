@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kerasconv.models._architecture import Recipe, architecture
 from kerasconv.models._card import load_weights
-from kerasconv.models._shared import READS_DIGITS
+from kerasconv.models._shared import READS_DIGITS, with_top
 
 if TYPE_CHECKING:
     import keras
@@ -34,6 +34,7 @@ def lenet5(
     input_shape: tuple[int, int, int] = (28, 28, 1),
     num_classes: int = 10,
     dropout: float = 0.0,
+    include_top: bool = True,
     name: str = "lenet5",
 ) -> "keras.Sequential":
     """LeNet-5 with 61,706 parameters, as it is taught today.
@@ -59,6 +60,7 @@ def lenet5(
         input_shape: Height, width and channels of an image.
         num_classes: How many classes to tell apart.
         dropout: Share of activations that training drops before the last layer.
+        include_top: Whether with the head, from Flatten on; see `mnist_cnn`.
         name: The name of the model.
 
     Returns:
@@ -81,7 +83,8 @@ def lenet5(
 
     layers, last = keras.layers, {"data_format": "channels_last"}
     model = keras.Sequential(
-        [
+        with_top(
+            include_top,
             keras.Input(shape=input_shape, name="input_layer"),
             layers.Conv2D(
                 6, 5, padding="same", activation="tanh", name="conv2d", **last
@@ -94,7 +97,7 @@ def lenet5(
             layers.Dense(84, activation="tanh", name="dense_1"),
             layers.Dropout(dropout, name="dropout"),
             layers.Dense(num_classes, activation="softmax", name="dense_2"),
-        ],
+        ),
         name=name,
     )
     if weights is not None:

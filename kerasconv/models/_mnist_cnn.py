@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kerasconv.models._architecture import Augmentation, Recipe, architecture
 from kerasconv.models._card import load_weights
-from kerasconv.models._shared import DEFORMATIONS, READS_DIGITS
+from kerasconv.models._shared import DEFORMATIONS, READS_DIGITS, with_top
 
 if TYPE_CHECKING:
     import keras
@@ -107,6 +107,7 @@ def mnist_cnn(
     num_classes: int = 10,
     classifier_activation: str | None = "softmax",
     dropout: float = 0.5,
+    include_top: bool = True,
     name: str = "mnist_cnn",
 ) -> "keras.Sequential":
     """The convolutional network of the course page, 34,826 parameters.
@@ -139,14 +140,16 @@ def mnist_cnn(
         num_classes: How many classes to tell apart.
         classifier_activation: Activation of the last layer; None gives logits.
         dropout: Share of activations that training drops before the last layer.
+        include_top: Whether with the head (Flatten, Dropout, Dense), or what the
+            convolutions make of an image alone.
         name: The name of the model.
 
     Returns:
         A `keras.Sequential`, built and not compiled.
 
     Raises:
-        ValueError: the weights do not fit `input_shape`, `num_classes` or `pooling`,
-            no weights of that name exist, or the image is too small.
+        ValueError: the weights do not fit the channels or `pooling`, no weights of
+            that name exist, or the image is too small.
         kerasconv.errors.KerasconvError: the weights' file is missing or damaged.
 
     Example:
@@ -185,7 +188,8 @@ def mnist_cnn(
         ),
     }[pooling]
     model = keras.Sequential(
-        [
+        with_top(
+            include_top,
             keras.Input(shape=input_shape, name="input_layer"),
             layers.Conv2D(32, (3, 3), activation="relu", name="conv2d", **last),
             pool((2, 2), name=pool_name, **last),
@@ -194,7 +198,7 @@ def mnist_cnn(
             layers.Flatten(name="flatten", **last),
             layers.Dropout(dropout, name="dropout"),
             layers.Dense(num_classes, activation=classifier_activation, name="dense"),
-        ],
+        ),
         name=name,
     )
     if weights == "default":

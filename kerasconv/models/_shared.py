@@ -1,8 +1,10 @@
 """What several architectures share."""
 
 import os
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from kerasconv.models._adapt import is_head
 from kerasconv.models._architecture import Augmentation
 from kerasconv.models._card import load_weights
 
@@ -25,6 +27,13 @@ DEFORMATIONS: Augmentation = (
 )
 
 
+def with_top(include_top: bool, *layers: Any) -> list[Any]:
+    """The layers of a network, or those before its head (see `_adapt.is_head`)."""
+    if include_top:
+        return list(layers)
+    return list(takewhile(lambda layer: not is_head(layer), layers))
+
+
 def staged_classifier(
     architecture: str,
     widths: tuple[int, ...],
@@ -33,6 +42,7 @@ def staged_classifier(
     input_shape: tuple[int, int, int],
     num_classes: int,
     dropout: float,
+    include_top: bool,
     name: str,
 ) -> "keras.Sequential":
     """Two convolutions for each width, blur pools between, average, Dropout, Dense."""
@@ -45,13 +55,14 @@ def staged_classifier(
         if number < len(widths):
             stages.append(_blur_pool(number))
     model = keras.Sequential(
-        [
+        with_top(
+            include_top,
             keras.Input(shape=input_shape, name="input_layer"),
             *stages,
             layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
             layers.Dropout(dropout, name="dropout"),
             layers.Dense(num_classes, activation="softmax", name="dense"),
-        ],
+        ),
         name=name,
     )
     if weights is not None:

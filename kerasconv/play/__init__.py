@@ -17,9 +17,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasconv import data, files, untrusted
+from kerasconv import files, untrusted
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import _card
+from kerasconv.models import _card, card_of, class_names
 from kerasconv.play import convert
 
 if TYPE_CHECKING:
@@ -67,19 +67,10 @@ def read_network(model: "str | os.PathLike | keras.Model") -> dict[str, Any]:
     if not _card.is_file_name(model):
         card = _card.find_card(os.fspath(model))
         archive = untrusted.inspect(card.verify())
-        return convert.network(archive, card.name, _classes(card.facts))
+        return convert.network(archive, card.name, class_names(card))
     path = Path(model).expanduser()
     archive = untrusted.inspect(path)
-    facts: dict[str, Any] = {}
-    if path.with_suffix(".toml").is_file():
-        facts = _card.read_card(path.with_suffix(".toml")).facts
-    return convert.network(archive, path.stem, _classes(facts))
-
-
-def _classes(facts: dict[str, Any]) -> tuple[str, ...] | None:
-    stated = facts.get("data")
-    name = stated.get("name") if isinstance(stated, dict) else None
-    return data.DATASETS[name].classes if name in data.DATASETS else None
+    return convert.network(archive, path.stem, class_names(card_of(path)))
 
 
 def write(

@@ -2,7 +2,8 @@
 
 `fit` follows a recipe with one seed and keeps a checkpoint an epoch. `train` fits one
 or several seeds, ships the network that the validation split prefers, measures all on
-the test set, once, at the end, and writes weights, card and README.
+the test set, once, at the end, and writes weights, card and README. `train_own` trains
+on pictures of one's own, a folder a class.
 """
 
 import importlib
@@ -13,6 +14,7 @@ from kerasconv.recipes import RECIPES, Recipe, find_recipe
 if TYPE_CHECKING:
     from kerasconv.training.fitting import OneCycle, Run, build, fit
     from kerasconv.training.measuring import answers, check_fits, evaluate, measure
+    from kerasconv.training.own import train_own
     from kerasconv.training.shipping import train
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "fit",
     "measure",
     "train",
+    "train_own",
 ]
 
 # Keras is imported with the first of these: `python -m kerasconv.training.page`
@@ -36,6 +39,7 @@ _HOMES = {
     **dict.fromkeys(("OneCycle", "Run", "build", "fit"), "fitting"),
     **dict.fromkeys(("answers", "check_fits", "evaluate", "measure"), "measuring"),
     "train": "shipping",
+    "train_own": "own",
 }
 
 

@@ -85,8 +85,8 @@ def facts(
         },
         "parameters": {
             "total": model.count_params(),
-            "trainable": _count(model.trainable_weights),
-            "non_trainable": _count(model.non_trainable_weights),
+            "trainable": count(model.trainable_weights),
+            "non_trainable": count(model.non_trainable_weights),
         },
         "data": _data(recipe, train, test),
         "recipe": {
@@ -157,7 +157,8 @@ def _seeds(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> dict[str, An
     }
 
 
-def _count(weights: list[Any]) -> int:
+def count(weights: list[Any]) -> int:
+    """How many numbers weights hold."""
     return sum(math.prod(weight.shape) for weight in weights)
 
 

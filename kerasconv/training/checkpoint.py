@@ -20,6 +20,9 @@ from kerasconv.errors import KerasconvError, one_line
 from kerasconv.recipes import Recipe
 from kerasconv.training.feeding import Batches, seed_epoch
 
+# The state of early stopping, beside its best weights.
+_STOPPING = ("wait", "best", "best_epoch", "stopped_epoch")
+
 # Called with the number of batches done, of all batches, and the running metrics.
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -59,6 +62,8 @@ class Keeper(keras.callbacks.Callback):
         batches: Its batches, whose epoch is set here.
         epochs: How many epochs it has.
         progress: Called after every batch and after every epoch.
+        stopping: Keras's early stopping, if the training has it, in whose list of
+            callbacks it stands before this: its best weights are kept too.
     """
 
     def __init__(
@@ -69,8 +74,11 @@ class Keeper(keras.callbacks.Callback):
         batches: Batches,
         epochs: int,
         progress: Progress | None,
+        stopping: "keras.callbacks.EarlyStopping | None" = None,
     ) -> None:
         super().__init__()
+        self.stopping = stopping
+        self._stopped: dict[str, Any] = {}
         self.path, self.identity = path, identity
         self.seed, self.batches = seed, batches
         self.steps = epochs * len(batches)
@@ -100,17 +108,31 @@ class Keeper(keras.callbacks.Callback):
                 "remove it, or train without `resume=True`"
             ) from error
         variables = _variables(model)
-        if facts["identity"] != self.identity or len(values) != len(variables):
+        best = values[len(variables) :]
+        if facts["identity"] != self.identity or len(best) != facts.get("best", 0):
             raise KerasconvError(
                 f"the checkpoint {self.path} is of another training (its "
                 f"{_difference(facts['identity'], self.identity)} differ); remove it, "
                 "or train without `resume=True`"
             )
-        for variable, value in zip(variables, values, strict=True):
+        for variable, value in zip(variables, values, strict=False):
             variable.assign(value)
+        self._stopped = {**facts.get("stopping", {}), "best_weights": best or None}
         self.history, self.seconds = facts["history"], facts["seconds"]
         self.cores = facts["cores"]
         return facts["epochs"]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the training that is restored had been stopped early."""
+        patience = self.stopping.patience if self.stopping else 0
+        return self._stopped.get("wait", -1) >= patience > 0
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Give early stopping its state, which it forgets at the beginning."""
+        if self.stopping is not None:
+            for name, value in self._stopped.items():
+                setattr(self.stopping, name, value)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Set the epoch's order of images and its random state."""
@@ -140,18 +162,22 @@ class Keeper(keras.callbacks.Callback):
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
         variables = _variables(self.model)
+        arrays = [keras.ops.convert_to_numpy(variable.value) for variable in variables]
+        stopping, best = {}, []
+        if self.stopping is not None:
+            stopping = {name: getattr(self.stopping, name) for name in _STOPPING}
+            best = list(self.stopping.best_weights or ())
         facts = {
             "identity": self.identity,
             "epochs": len(next(iter(self.history.values()))),
-            "variables": len(variables),
+            "variables": len(arrays) + len(best),
+            "best": len(best),
+            "stopping": stopping,
             "history": self.history,
             "seconds": self.seconds,
             "cores": self.cores,
         }
-        values = {
-            f"variable_{i}": keras.ops.convert_to_numpy(variable.value)
-            for i, variable in enumerate(variables)
-        }
+        values = {f"variable_{i}": array for i, array in enumerate([*arrays, *best])}
         with open(path, "wb") as file:
             stated = json.dumps(facts)
             digest = _digest(stated, values.values())

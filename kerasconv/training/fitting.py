@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasconv import augmentation
+from kerasconv import augmentation, backends
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
+from kerasconv.errors import KerasconvError
 from kerasconv.models import ARCHITECTURES
 from kerasconv.recipes import Recipe
 from kerasconv.training import checkpoint as checkpoints
@@ -82,10 +83,10 @@ def fit(
     network = build(recipe)
     # The random layers stay with the training; the network is shipped without them.
     trainer = keras.Sequential(
-        [keras.Input(x.shape[1:]), *_augmentation(recipe), network]
+        [keras.Input(x.shape[1:]), *augmentation_layers(recipe), network]
     )
     trainer.compile(
-        _optimizer(recipe, epochs * len(batches)),
+        optimizer(recipe, epochs * len(batches)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile="auto" if recipe.jit_compile is None else recipe.jit_compile,
@@ -123,6 +124,21 @@ def fit(
     )
 
 
+def check_trains() -> None:
+    """Refuse a backend without gradients.
+
+    Raises:
+        KerasconvError: Keras cannot train on it.
+    """
+    backend = keras.backend.backend()
+    able = [name for name, facts in backends.BACKENDS.items() if facts.trains]
+    if backend not in able:
+        raise KerasconvError(
+            f"Keras cannot train on {backend}; choose {', '.join(able[:-1])} or "
+            f"{able[-1]} as the backend"
+        )
+
+
 def build(recipe: Recipe, *, training: bool = True) -> "keras.Model":
     """A fresh network for a recipe.
 
@@ -136,14 +152,16 @@ def build(recipe: Recipe, *, training: bool = True) -> "keras.Model":
     return ARCHITECTURES[recipe.architecture].build(weights=None, **arguments)
 
 
-def _augmentation(recipe: Recipe) -> list["keras.layers.Layer"]:
+def augmentation_layers(recipe: Recipe) -> list["keras.layers.Layer"]:
+    """The random layers of a recipe."""
     return [
         (getattr(keras.layers, name, None) or getattr(augmentation, name))(**settings)
         for name, settings in recipe.augmentation
     ]
 
 
-def _optimizer(recipe: Recipe, steps: int) -> "keras.optimizers.Optimizer":
+def optimizer(recipe: Recipe, steps: int) -> "keras.optimizers.Optimizer":
+    """The optimizer of a recipe, for a training of so many steps."""
     settings: dict[str, Any] = {"learning_rate": _schedule(recipe, steps)}
     if recipe.weight_decay:
         settings["weight_decay"] = recipe.weight_decay

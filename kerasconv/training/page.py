@@ -245,7 +245,7 @@ def _sections(card: Card) -> list[str]:
         "data set": f"{data['name']} {data['version']} ({data['licence']}; "
         f"{data['source']})",
         "split": data["split"],
-        "recipe": _recipe(recipe),
+        "recipe": recipe_in_words(recipe),
         "trained with": f"Keras {recipe['keras']} on {recipe['backend']}, seed "
         f"{recipe['seed']}, {recipe['seconds_per_epoch']:g} s an epoch on {cores}",
         "trained a second time": facts["reproduced"],
@@ -262,7 +262,7 @@ def _sections(card: Card) -> list[str]:
     return [
         f"## {card.name}",
         recipe["purpose"],
-        _table(rows),
+        table(rows),
         *(
             f"![{about}.]({card.weights}-{what}.png)\n\n*{about}.*"
             for what, about in PICTURES.items()
@@ -270,7 +270,7 @@ def _sections(card: Card) -> list[str]:
         ),
         *_robustness(facts),
         "Largest difference of probabilities from any other backend:",
-        _table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
+        table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
         f"Made by the command below, on {cores}. Seed and recipe decide everything but "
         "the order of sums, in which a backend, its version, a processor and a number "
         "of cores differ.",
@@ -287,13 +287,14 @@ def _robustness(facts: dict[str, Any]) -> list[str]:
         return []
     return [
         "Accuracy on the test set under each family of `kerasconv.corruptions`:",
-        _table(
+        table(
             {k.replace("_", " "): f"{v:.1%}" for k, v in facts["corruptions"].items()}
         ),
     ]
 
 
-def _recipe(recipe: dict[str, Any]) -> str:
+def recipe_in_words(recipe: dict[str, Any]) -> str:
+    """A recipe, as `Recipe.facts` gives it, in one line."""
     said = [
         f"{recipe['optimizer']}, learning rate {recipe['learning_rate']:g} "
         f"({recipe['schedule']}), batch {recipe['batch_size']}, "
@@ -315,7 +316,8 @@ def _recipe(recipe: dict[str, Any]) -> str:
     return "; ".join(said)
 
 
-def _table(rows: dict[str, Any]) -> str:
+def table(rows: dict[str, Any]) -> str:
+    """A Markdown table of two columns."""
     lines = ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
     return "\n".join(lines)
 

@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kerasconv import backends, data, files, untrusted
-from kerasconv._keras import keras
+from kerasconv import data, files, untrusted
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import Card
 from kerasconv.models._card import read_card
@@ -16,7 +15,7 @@ from kerasconv.recipes import Recipe, find_recipe
 from kerasconv.training import card as cards
 from kerasconv.training import page
 from kerasconv.training.checkpoint import Progress
-from kerasconv.training.fitting import fit
+from kerasconv.training.fitting import check_trains, fit
 from kerasconv.training.measuring import answers, measure
 
 
@@ -140,13 +139,7 @@ def _check(
             f"`limit` must leave two batches of {recipe.batch_size} images. "
             f"Received: {limit}"
         )
-    backend = keras.backend.backend()
-    able = [name for name, facts in backends.BACKENDS.items() if facts.trains]
-    if backend not in able:
-        raise KerasconvError(
-            f"Keras cannot train on {backend}; choose {', '.join(able[:-1])} or "
-            f"{able[-1]} as the backend"
-        )
+    check_trains()
 
 
 def _share_of(progress: Progress, index: int, count: int) -> Progress:

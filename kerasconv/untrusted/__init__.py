@@ -7,7 +7,9 @@ Keras a copy of what was understood. The rest of the package calls the functions
 """
 
 from kerasconv.untrusted.archive import (
+    MAX_CARD_BYTES,
     Archive,
+    card_text,
     inspect,
     save_model,
     settled,
@@ -16,7 +18,9 @@ from kerasconv.untrusted.archive import (
 from kerasconv.untrusted.load import load_file, load_tensors
 
 __all__ = [
+    "MAX_CARD_BYTES",
     "Archive",
+    "card_text",
     "inspect",
     "load_file",
     "load_tensors",

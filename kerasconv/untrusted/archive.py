@@ -415,7 +415,7 @@ def _card_beside(path: Path, digest: str) -> dict[str, Any] | None:
     if not card.is_file():
         return None
     try:
-        facts = settled(tomllib.loads(_card_text(card)), digest)
+        facts = settled(tomllib.loads(card_text(card)), digest)
     except (OSError, ValueError, RecursionError) as error:
         raise KerasconvError(
             f"{path} is not checked: the card {card} beside it cannot be read "
@@ -427,7 +427,7 @@ def _card_beside(path: Path, digest: str) -> dict[str, Any] | None:
     return facts if held else None
 
 
-def _card_text(card: Path) -> str:
+def card_text(card: Path) -> str:
     """The text of a card, if it is one that is parsed in no time."""
     with card.open("rb") as file:
         data = file.read(MAX_CARD_BYTES + 1)

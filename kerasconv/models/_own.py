@@ -1,0 +1,329 @@
+"""What a card says of a network's answers and pictures, also the card of a stranger."""
+
+import os
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasconv import untrusted
+from kerasconv.errors import KerasconvError, UsageError, one_line, printable
+from kerasconv.models._card import (
+    Card,
+    file_digest,
+    find_card,
+    is_file_name,
+    load_model,
+)
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+PREPARATIONS = ("digit", "clothes", "resize")
+"""How a picture becomes what a network takes: as `kerasconv.pictures` makes MNIST or
+Fashion-MNIST of it, or resized."""
+
+MAX_CLASSES = 10_000
+MAX_NAME = 200
+MAX_SIDE = 4096
+
+
+def card_beside(path: str | os.PathLike) -> Card | None:
+    """The card beside a `.keras` file of one's own: the same name, ending in `.toml`.
+
+    It may be anybody's: what is used of it is checked, and names are made such that a
+    terminal can show them.
+
+    Returns:
+        The card; None if there is none, or a file that says nothing of a network.
+
+    Raises:
+        KerasconvError: it cannot be read, or what it says makes no sense.
+    """
+    path = Path(os.path.expanduser(path))
+    place = path.with_suffix(".toml")
+    if not place.is_file():
+        return None
+    try:
+        facts = tomllib.loads(untrusted.card_text(place))
+        if "next" in facts:
+            facts = untrusted.settled(facts, file_digest(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unusable(place, one_line(error)) from error
+    data = facts.get("data")
+    if not {"classes", "prepare", "size"} & facts.keys() and not (
+        isinstance(data, dict) and _dataset(data.get("name"))
+    ):
+        return None
+    facts = {**facts, **_checked(place, facts)}
+    architecture = facts.get("architecture")
+    if not isinstance(architecture, str):
+        architecture = path.parent.name
+    return Card(printable(architecture, MAX_NAME), path.stem, path, facts)
+
+
+def _checked(place: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the commands use of a card, once it is what it should be."""
+    found: dict[str, Any] = {}
+    if "classes" in facts:
+        names = facts["classes"]
+        if not isinstance(names, list) or not 2 <= len(names) <= MAX_CLASSES:
+            raise _unusable(
+                place, f"its `classes` are no list of 2 to {MAX_CLASSES:,} names"
+            )
+        if not all(
+            isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in names
+        ):
+            raise _unusable(
+                place, f"its `classes` are not all names of 1 to {MAX_NAME} characters"
+            )
+        found["classes"] = [printable(name) for name in names]
+        if len(set(found["classes"])) != len(names):
+            raise _unusable(place, "its `classes` name one twice")
+    if facts.get("prepare", "resize") not in PREPARATIONS:
+        raise _unusable(place, f"its `prepare` is none of {', '.join(PREPARATIONS)}")
+    size = facts.get("size", [1, 1])
+    if (
+        not isinstance(size, list)
+        or len(size) != 2
+        or not all(type(side) is int and 0 < side <= MAX_SIDE for side in size)
+    ):
+        raise _unusable(place, f"its `size` is no height and width up to {MAX_SIDE:,}")
+    return found
+
+
+def _unusable(place: Path, reason: str) -> KerasconvError:
+    return KerasconvError(
+        f"the card {place} cannot be used: {reason}; restore it, or take it away"
+    )
+
+
+def card_of(model: str | os.PathLike) -> Card | None:
+    """The card of a model of the zoo, or that beside a file; None if it has none.
+
+    Raises:
+        UsageError: no model of the zoo has this name.
+        KerasconvError: the card beside the file cannot be used.
+    """
+    return card_beside(model) if is_file_name(model) else find_card(os.fspath(model))
+
+
+def _dataset(name: object) -> Any:
+    from kerasconv.data import DATASETS
+
+    return DATASETS.get(name) if isinstance(name, str) else None
+
+
+def class_names(card: Card | None) -> tuple[str, ...] | None:
+    """The names of a network's classes, in the order of its outputs.
+
+    The zoo's are those of its data sets (`kerasconv.data.DATASETS`), others are on the
+    card. Without a card they are unknown: None.
+    """
+    if card is None:
+        return None
+    if "classes" in card.facts:
+        return tuple(card.facts["classes"])
+    return _dataset(card.facts["data"]["name"]).classes
+
+
+def preparation_of(card: Card | None) -> str:
+    """How a picture is prepared: one of `PREPARATIONS`; without a card "digit"."""
+    if card is None:
+        return "digit"
+    if "prepare" in card.facts:
+        return card.facts["prepare"]
+    return {"photo": "resize"}.get(
+        shown := _dataset(card.facts["data"]["name"]).pictures, shown
+    )
+
+
+def check_answers(network: Any, card: Card | None) -> None:
+    """Hold a card to the network that it stands beside.
+
+    Raises:
+        KerasconvError: the network takes other pictures, or tells apart more or fewer
+            classes.
+    """
+    names = class_names(card)
+    if card is None or names is None:
+        return
+    gives = network.outputs[0].shape[-1]
+    if gives != len(names):
+        raise _unusable(
+            card.path.with_suffix(".toml"),
+            f"it names {len(names)} classes and the network gives {gives}",
+        )
+    takes = tuple(network.inputs[0].shape[1:])
+    size = card.facts.get("size", list(takes[:2]))
+    if len(takes) != 3 or list(takes[:2]) != size:
+        raise _unusable(
+            card.path.with_suffix(".toml"),
+            f"it is for pictures of {size}, and the network takes {takes}",
+        )
+
+
+def preparer(network: Any, card: Card | None) -> "Callable[[Any], np.ndarray]":
+    """What makes of a picture the image that a network takes: floats in [0, 1].
+
+    It takes a path, a Pillow image, or an array of pixels. A network without a card
+    takes digits if it takes their shape, else pictures that are resized.
+
+    Raises:
+        UsageError: the network takes no images of known size.
+        KerasconvError: the card does not fit the network.
+    """
+    check_answers(network, card)
+    return prepare_as(preparation_of(card), tuple(network.inputs[0].shape[1:]))
+
+
+def prepare_as(kind: str, shape: tuple) -> "Callable[[Any], np.ndarray]":
+    """What makes of a picture, or its file's bytes, floats of a shape in [0, 1]."""
+    from kerasconv import pictures
+
+    if shape == (pictures.FIELD, pictures.FIELD, 1) and kind != "resize":
+        bring = {
+            "digit": pictures.prepare_digit,
+            "clothes": pictures.prepare_clothes,
+        }[kind]
+        return lambda picture: bring(_grey(picture))[..., None]
+    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
+        raise UsageError(f"the model takes {shape}, which is no image of known size")
+    return lambda picture: pictures.resized(_photo(picture), shape)
+
+
+def _grey(picture: Any) -> "np.ndarray":
+    from kerasconv import pictures
+
+    if isinstance(picture, str | os.PathLike | bytes):
+        return pictures.read_image(picture)
+    photo = _photo(picture)
+    return pictures.resized(photo, (*photo.shape[:2], 1))[..., 0]
+
+
+def _photo(picture: Any) -> "np.ndarray":
+    import numpy as np
+
+    from kerasconv import pictures
+    from kerasconv._pixels import unit_range
+
+    if isinstance(picture, str | os.PathLike | bytes):
+        return pictures.read_photo(picture)
+    if hasattr(picture, "convert"):  # a Pillow image
+        grey = picture.mode in ("1", "L", "I", "F")
+        picture = np.asarray(picture if grey else picture.convert("RGB"))
+    pixels = np.asarray(picture)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or not pixels.size:
+        raise UsageError(
+            "`images` must be paths, Pillow images or arrays of shape (height, width) "
+            f"or (height, width, 1 or 3). Received: shape {pixels.shape}"
+        )
+    return unit_range(pixels)
+
+
+# ------------------------------------------------- in the manner of keras.applications
+
+
+def preprocess_input(
+    images: Any, model: "str | os.PathLike | keras.Model" = "mnist_cnn"
+) -> "np.ndarray":
+    """Pictures as a network takes them, prepared as its card says.
+
+    Args:
+        images: A path, a Pillow image, an array of shape (height, width) or (height,
+            width, 1 or 3), or a list of these, of any sizes. Or a batch, an array of
+            shape (n, height, width, channels) as the network takes it, of which the
+            values alone are brought to [0, 1]: integers are divided by the largest
+            value of their type, floats above 1 by 255.
+        model: A model of the zoo, the path of a `.keras` file with its card beside
+            it, or a Keras model, which is taken for one without a card.
+
+    Returns:
+        float32 array of shape (n, height, width, channels).
+
+    Raises:
+        UsageError: the model is unknown, or takes no images.
+        KerasconvError: a picture cannot be read.
+
+    Example:
+        >>> from kerasconv.pictures import example_photo
+        >>> preprocess_input(example_photo(), "cats_dogs_cnn").shape
+        (1, 32, 32, 3)
+    """
+    import numpy as np
+
+    kind, shape = _asked(model)
+    if getattr(images, "ndim", None) == 4:
+        batch = np.asarray(images)
+        if batch.shape[1:] != shape:
+            raise UsageError(
+                f"`images` must be a batch of shape (n, {', '.join(map(str, shape))}). "
+                f"Received: shape {batch.shape}"
+            )
+        if batch.dtype.kind in "ui":
+            return batch.astype(np.float32) / np.float32(np.iinfo(batch.dtype).max)
+        batch = batch.astype(np.float32)
+        return batch / np.float32(255) if batch.size and batch.max() > 1 else batch
+    prepare = prepare_as(kind, shape)
+    several = isinstance(images, list | tuple)
+    return np.stack([prepare(each) for each in (images if several else [images])])
+
+
+def decode_predictions(
+    predictions: Any,
+    model: str | os.PathLike = "mnist_cnn",
+    top: int = 5,
+) -> list[list[tuple[int, str, float]]]:
+    """The likeliest classes of each picture, by name.
+
+    Args:
+        predictions: What the network gave, shape (n, classes).
+        model: A model of the zoo, or the path of a `.keras` file with its card beside
+            it.
+        top: How many classes of each; no more than there are.
+
+    Returns:
+        For each picture a list of `(index, name, probability)`, the likeliest first.
+
+    Raises:
+        UsageError: the model is unknown, or has other classes.
+
+    Example:
+        >>> decode_predictions([[0.25, 0.75]], "cats_dogs_cnn", top=1)
+        [[(1, 'dog', 0.75)]]
+    """
+    import numpy as np
+
+    if top < 1:
+        raise UsageError(f"`top` must be at least 1. Received: top={top}")
+    names = class_names(card_of(model))
+    rows = np.asarray(predictions)
+    if names is None:
+        raise UsageError(f"{os.fspath(model)} has no card beside it that names classes")
+    if rows.ndim != 2 or rows.shape[1] != len(names):
+        raise UsageError(
+            f"`predictions` must be of shape (n, {len(names)}). Received: shape "
+            f"{rows.shape}"
+        )
+    return [
+        [
+            (int(i), names[i], float(row[i]))
+            for i in np.argsort(-row, kind="stable")[:top]
+        ]
+        for row in rows
+    ]
+
+
+def _asked(model: "str | os.PathLike | keras.Model") -> tuple[str, tuple]:
+    """How pictures are prepared for a model, and the shape that it takes."""
+    if not isinstance(model, str | os.PathLike):
+        return "digit", tuple(model.inputs[0].shape[1:])
+    card = card_of(model)
+    if card is not None and not is_file_name(model):
+        return preparation_of(card), tuple(card.facts["arguments"]["input_shape"])
+    network = load_model(model)
+    check_answers(network, card)
+    return preparation_of(card), tuple(network.inputs[0].shape[1:])
