@@ -677,13 +677,14 @@ def _n_texture(rng: np.random.Generator, split: str) -> np.ndarray:
 
 def _n_two_digits(rng: np.random.Generator, split: str) -> np.ndarray:
     """Two digits side by side, or one over the other."""
-    writer = Writer.new(rng, split, (0.05, 0.16))
-    # One over the other only where neither hides in the other: no 1, no pair of equals.
     over = rng.random() < 0.2
+    writer = Writer.new(rng, split, (0.05, 0.09 if over else 0.16))
+    # One over the other only where neither hides in the other: no 1, no pair of equals,
+    # no thick lines, and not right on top.
     names = rng.choice(list("02345679" if over else "0123456789"), 2, replace=not over)
     a, b = (_digit(rng, str(name), split, writer).alpha(48) for name in names)
     wide = a.shape[1] + b.shape[1]
-    shift = 5 if over else round(a.shape[1] * rng.uniform(0.75, 1.3))
+    shift = round(a.shape[1] * rng.uniform(*((0.35, 0.55) if over else (0.75, 1.3))))
     high = max(a.shape[0], b.shape[0])
     canvas = np.zeros((high, wide + 40), np.float32)
     canvas[: a.shape[0], : a.shape[1]] = a
@@ -693,20 +694,19 @@ def _n_two_digits(rng: np.random.Generator, split: str) -> np.ndarray:
 
 
 def _n_half(rng: np.random.Generator, split: str) -> np.ndarray:
-    """What is left of a digit that is cut through; 1 would still be one."""
-    alpha = _any_digit(rng, split, "02345")
-    if rng.random() < 0.5:
-        alpha = alpha[:, ::-1].T if rng.random() < 0.5 else alpha.T
-    # An upper half of 0, 2 or 3 is an arc; that of 8 or 9 would be a 0.
-    half = alpha[: max(2, round(alpha.shape[0] * rng.uniform(0.3, 0.45)))]
-    return _framed(half, fill=rng.uniform(0.4, 0.75))
+    """The upper part of a digit, upright or turned.
+
+    Of 0, 2, 3 and 4 it is an arc or two lines; of 5 it may be a 7, of 8 and 9 a 0.
+    """
+    alpha = _any_digit(rng, split, "0234")
+    half = alpha[: max(2, round(alpha.shape[0] * rng.uniform(0.28, 0.4)))]
+    return _framed(np.rot90(half, rng.integers(4)), fill=rng.uniform(0.4, 0.75))
 
 
 def _n_turned(rng: np.random.Generator, split: str) -> np.ndarray:
     """A digit on its side or in a mirror, those that are no digit then."""
     if rng.random() < 0.5:
-        alpha = _any_digit(rng, split, "13679")
-        return _framed(alpha[:, ::-1]) if alpha.shape[1] > 18 else _framed(alpha.T)
+        return _framed(_any_digit(rng, split, "3679")[:, ::-1])
     return _framed(np.rot90(_any_digit(rng, split, "23457"), _some(rng, (1, 3))))
 
 
@@ -760,8 +760,8 @@ def negatives(
     `families` are names of `NEGATIVES` (all of them by default), which lets a choice be
     measured on families that it has not seen. Letters that read as digits are left out
     (`LETTERS` says which), and so are turned and mirrored digits that may be digits:
-    0, 4 and 8 in a mirror, 2 and 5 (each other's mirror images), 0, 1, 6, 8 and 9 on
-    their side.
+    0, 1, 4 and 8 in a mirror, 2 and 5 (each other's mirror images), 0, 1, 6, 8 and 9
+    on their side.
     """
     names = sorted(NEGATIVES if families is None else set(families))
     shares = np.array([NEGATIVES[name][0] for name in names], float)
@@ -1102,10 +1102,9 @@ class Scene:
     def bar(self, box: tuple[float, float, float, float], level: float) -> None:
         """A printed line, given by its box in pixels."""
         left, top, right, bottom = (round(v) for v in box)
-        part = self.planes[
-            :, max(0, top) : max(bottom, top + 1), max(0, left) : max(right, left + 1)
-        ]
-        part *= level
+        right, bottom = max(right, left + 1), max(bottom, top + 1)
+        if right > 0 and bottom > 0:
+            self.planes[:, max(0, top) : bottom, max(0, left) : right] *= level
 
     # Writing
 
@@ -1166,7 +1165,9 @@ class Scene:
         x0, y0 = centre[0] * self.w - total / 2, centre[1] * self.h
         boxes = []
         for left, piece in zip(lefts, pieces, strict=True):
-            drift = 0 if len(text) == 1 else rng.normal(0, 0.03) * height
+            # Those that touch would part again.
+            alone = len(text) == 1 or overlap is not None
+            drift = 0 if alone else rng.normal(0, 0.03) * height
             at = round(x0 + left), round(y0 - piece.shape[0] / 2 + drift)
             boxes.append(self.put(piece, pen, at))
         self.text += text
@@ -1439,7 +1440,7 @@ def _(s: Scene) -> None:
     s.write(_one(s), pen, s.h * s.rng.uniform(0.78, 0.92))
 
 
-@_kind("touching the rim", "hard")
+@_kind("touching the rim", "easy")
 def _(s: Scene) -> None:
     s.paper()
     pen = s.pen()
@@ -1456,7 +1457,7 @@ def _(s: Scene) -> None:
     s.text = text
 
 
-@_kind("small in a large page", "hard")
+@_kind("small in a large page", "easy")
 def _(s: Scene) -> None:
     s.paper()
     _plain(s, s.pen(_some(s.rng, ("fineliner", "felt", "marker"))), (6, 12))
@@ -1535,14 +1536,14 @@ def _(s: Scene) -> None:
     _plain(s, s.pen(None, _some(s.rng, ("blue", "red", "green", "violet"))))
 
 
-@_kind("ruled paper", "hard")
+@_kind("ruled paper", "easy")
 def _(s: Scene) -> None:
     s.paper()
     s.ruled()
     _plain(s, None, (18, 45))
 
 
-@_kind("squared paper", "hard")
+@_kind("squared paper", "easy")
 def _(s: Scene) -> None:
     s.paper()
     s.ruled(squared=True)
@@ -1697,7 +1698,7 @@ def _(s: Scene) -> None:
     s.lamp((0.65, 0.9))
 
 
-@_kind("chalkboard", "hard")
+@_kind("chalkboard", "easy")
 def _(s: Scene) -> None:
     rng = s.rng
     _board(s)
@@ -1733,7 +1734,7 @@ def _(s: Scene) -> None:
     s.glare = _enlarged(spot * rng.uniform(0.25, 0.6), *s.view)
 
 
-@_kind("screen", "hard")
+@_kind("screen", "easy")
 def _(s: Scene) -> None:
     rng = s.rng
     s.paper(0.75, 0.95, 0.03, 0.2)
@@ -1760,7 +1761,7 @@ def _mesh(s: Scene) -> None:
     s.planes *= _enlarged(beat, s.h, s.w)
 
 
-@_kind("faint pencil", "hard")
+@_kind("faint pencil", "easy")
 def _(s: Scene) -> None:
     s.paper()
     pen = s.pen("pencil")
@@ -1774,14 +1775,14 @@ def _(s: Scene) -> None:
     _plain(s, s.pen("marker"))
 
 
-@_kind("JPEG at quality 10", "hard")
+@_kind("JPEG at quality 10", "easy")
 def _(s: Scene) -> None:
     s.paper()
     s.quality = 10
     _plain(s, None, (18, 50))
 
 
-@_kind("sensor noise", "hard")
+@_kind("sensor noise", "easy")
 def _(s: Scene) -> None:
     s.paper(0.6, 0.9)
     s.noise = s.rng.uniform(10, 28)
@@ -1795,14 +1796,14 @@ def _(s: Scene) -> None:
     s.motion = high * s.rng.uniform(0.05, 0.12)
 
 
-@_kind("out of focus", "hard")
+@_kind("out of focus", "easy")
 def _(s: Scene) -> None:
     s.paper()
     _, _, high = _plain(s)
     s.defocus = high * s.rng.uniform(0.015, 0.04)
 
 
-@_kind("tilted", "hard")
+@_kind("tilted", "easy")
 def _(s: Scene) -> None:
     s.look(_some(s.rng, (-1, 1)) * s.rng.uniform(5, 15))
     s.paper()
@@ -1811,7 +1812,7 @@ def _(s: Scene) -> None:
     _plain(s)
 
 
-@_kind("perspective", "hard")
+@_kind("perspective", "easy")
 def _(s: Scene) -> None:
     s.look(s.rng.uniform(-6, 6), s.rng.uniform(0.08, 0.22))
     s.paper()
@@ -1820,7 +1821,7 @@ def _(s: Scene) -> None:
     _plain(s)
 
 
-@_kind("back side shining through", "hard")
+@_kind("back side shining through", "easy")
 def _(s: Scene) -> None:
     s.paper()
     rng = s.rng
@@ -1938,7 +1939,7 @@ def _(s: Scene) -> None:
 def _(s: Scene) -> None:
     s.paper()
     high, centre = _middle(s, (25, 50))
-    s.write(_number_of(s, 2, 2), s.pen(), high, centre, overlap=(0.0, 0.09))
+    s.write(_number_of(s, 2, 2), s.pen(), high, centre, overlap=(0.015, 0.09))
 
 
 # No digit
@@ -2152,10 +2153,13 @@ def _group(name: str) -> frozenset[str]:
 
 
 EASY = _group("easy")
-"""One digit, as today's preparation reads it already."""
+"""One digit, where `prepare_digit` and mnist_cnn/mnist alone misread at most one of 40.
+
+Measured on the first 40 seeds of "report".
+"""
 
 HARD = _group("hard")
-"""One digit that asks for more."""
+"""One digit, where they misread more."""
 
 NUMBERS = _group("numbers")
 """Several digits that do not touch."""

@@ -1,5 +1,7 @@
 """The drawn photographs that reading is measured on: repeatable, and what they say."""
 
+from itertools import pairwise
+
 import numpy as np
 import photographs
 import pytest
@@ -80,6 +82,25 @@ def test_a_turned_sheet_takes_its_boxes_along():
         around = grey[max(0, top - 6) : bottom + 6, max(0, left - 6) : right + 6]
         assert np.percentile(inside, 2) < 0.7 * np.median(around)
         assert around.shape != inside.shape
+
+
+def test_digits_of_a_number_do_not_touch_and_follow_one_another():
+    for seed in range(6):
+        p = photograph("number", seed, scale=0.5)
+        for before, after in pairwise(p.boxes):
+            assert before[2] < after[0]
+    p = photograph("two lines of numbers", 0, scale=0.5)
+    first = p.text.index("\n")
+    assert max(b[3] for b in p.boxes[:first]) < min(b[3] for b in p.boxes[first:])
+
+
+def test_a_printed_line_beside_the_sheet_leaves_no_mark():
+    scene = photographs.Scene(np.random.default_rng(0), "report", (40, 60))
+    scene.paper()
+    before = scene.planes.copy()
+    scene.bar((-9, 0, -7, 40), 0.1)
+    scene.bar((70, 0, 72, 40), 0.1)
+    np.testing.assert_array_equal(scene.planes, before)
 
 
 def test_scale_makes_the_picture_larger_and_its_boxes_with_it():
