@@ -729,6 +729,7 @@ class TestEdges:
 
 @pytest.mark.once
 class TestFeaturesAndKernels:
+    @pytest.mark.once
     def test_features_draw_every_layer_of_a_digit(self, run, scans, tmp_path):
         save = tmp_path / "maps.png"
         ended = run("features", scans / "0-0.png", "--save", save)
@@ -736,6 +737,7 @@ class TestFeaturesAndKernels:
         assert "7 layers" in ended.out
         assert min(Image.open(save).size) > 400
 
+    @pytest.mark.once
     def test_kernels_of_a_layer_are_drawn(self, run, tmp_path):
         save = tmp_path / "k.png"
         ended = run("kernels", "mnist_cnn", "--layer", "conv2d_1", "--save", save)

@@ -81,7 +81,7 @@ def reference(tmp_path_factory):
 @pytest.fixture(scope="module")
 def against_keras(page, reference):
     """For each network that the page offers the request that compares it."""
-    images, _ = load_digits()
+    images = load_digits()[0][::8]  # eight: the same loops run for each
     return {
         name: reference(name, images, file) for name, file in networks(page).items()
     }
@@ -99,7 +99,7 @@ def test_what_the_microscope_adds_up_is_the_value_shown(node, against_keras):
     for request in against_keras.values():
         count = len(request["layers"])
         places = [
-            [int(rng.integers(count)), *rng.random(3).tolist()] for _ in range(1000)
+            [int(rng.integers(count)), *rng.random(3).tolist()] for _ in range(200)
         ]
         requests.append({**request, "what": "explained", "places": places})
     assert max(node(*requests)) <= 1e-5
@@ -429,9 +429,7 @@ def shown(tab):
 def test_the_browser_computes_what_node_and_keras_compute(visit, against_keras):
     tab = visit()
     for name, request in against_keras.items():
-        layers = [
-            np.fromfile(path, "<f4").reshape(64, -1) for path in request["layers"]
-        ]
+        layers = [np.fromfile(path, "<f4").reshape(8, -1) for path in request["layers"]]
         found = tab.evaluate(
             """async ([name, file]) => {
                 if (!DATA.loaded[name]) await new Promise((done) => {
@@ -445,10 +443,10 @@ def test_the_browser_computes_what_node_and_keras_compute(visit, against_keras):
                     ? Engine.floats(data.weights) : data.weights;
                 const net = Engine.build({ ...data, weights });
                 const pixels = Engine.bytes(DATA.digits.images);
-                return Array.from({ length: 64 }, (_, i) => Engine.run(net,
-                    Float32Array.from(pixels.subarray(784 * i, 784 * i + 784),
+                return Array.from({ length: 8 }, (_, i) => Engine.run(net,
+                    Float32Array.from(pixels.subarray(784 * 8 * i).slice(0, 784),
                         (v) => v / 255)).slice(1).map(({ values }, n, all) =>
-                            n === all.length - 1 || i % 16 === 0
+                            n === all.length - 1 || i % 4 === 0
                                 ? Array.from(values) : null));
             }""",
             [name, request["file"]],

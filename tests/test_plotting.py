@@ -1,6 +1,7 @@
 """A picture shows what it was given, legibly, and is written whole or not at all."""
 
 import base64
+import functools
 import io
 import os
 import subprocess
@@ -100,9 +101,15 @@ def texts(ax):
     return [text.get_text() for text in ax.texts]
 
 
+@functools.cache
+def figure_of(kind):
+    """Made once for the tests that only look."""
+    return FIGURES[kind]()
+
+
 @pytest.mark.parametrize("kind", FIGURES)
 def test_text_neither_overlaps_nor_leaves_the_picture(kind):
-    figure = FIGURES[kind]()
+    figure = figure_of(kind)
     figure.draw_without_rendering()
     page = figure.bbox
     for ax in figure.axes:
@@ -131,7 +138,7 @@ def test_text_neither_overlaps_nor_leaves_the_picture(kind):
 
 @pytest.mark.parametrize("kind", FIGURES)
 def test_every_picture_is_drawn_without_pyplot_and_fits_a_page_across(kind, tmp_path):
-    figure = FIGURES[kind]()
+    figure = figure_of(kind)
     assert type(figure) is Figure
     assert figure.get_figwidth() <= 9.5
     save_figure(figure, tmp_path / "figure.png")

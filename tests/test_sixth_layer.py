@@ -28,6 +28,7 @@ def range_pool(tmp_path_factory):
         yield importlib.import_module("range_pool").RangePool
 
 
+@pytest.mark.once
 def test_it_keeps_the_contract_as_the_page_says(range_pool, capsys):
     """All of it: a fresh process on another backend too."""
     names = {"RangePool": range_pool}
@@ -35,8 +36,8 @@ def test_it_keeps_the_contract_as_the_page_says(range_pool, capsys):
     assert "0 failed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("rank", [1, 3])
-def test_it_keeps_the_contract_on_the_other_ranks(range_pool, rank):
+@pytest.mark.parametrize("rank", [2, 3])
+def test_it_keeps_the_contract_on_every_backend(range_pool, rank):
     # Keras's own `maximum` narrows float64 on the other backends.
     float64 = BACKEND in ("tensorflow", "jax")
     keeps_the_contract(range_pool, image(rank), float64=float64)

@@ -438,6 +438,7 @@ def test_a_recipe_decides_whether_xla_compiles_the_step(
     assert seen == [given]
 
 
+@trains
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
 def test_schedules_rise_to_the_peak_and_fall_to_zero(schedule):
     recipe = recipes.Recipe("", "mnist_cnn", "mnist", schedule=schedule)
