@@ -426,6 +426,13 @@ def train(
             metavar="NAME",
         ),
     ] = None,
+    devices: Annotated[
+        int,
+        typer.Option(
+            help="Share each batch among N devices, such as GPUs (JAX only).",
+            metavar="N",
+        ),
+    ] = 1,
     backend: Backend = None,
 ) -> None:
     """Train a model by the recipe that made the zoo's, or on pictures of your own.
@@ -461,6 +468,7 @@ def train(
         "--data-dir": data_dir,
         "--download": download or None,
         "--limit": limit,
+        "--devices": None if devices == 1 else devices,
     }
     given = zoo if images is not None else own
     if wrong := [option for option, value in given.items() if value is not None]:
@@ -493,7 +501,7 @@ def train(
     start(backend)
     from kerasconv import training
 
-    with progress(f"training {full}") as advance:
+    with training.spread(devices), progress(f"training {full}") as advance:
         card = training.train(
             full,
             seed=seed,

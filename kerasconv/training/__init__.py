@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kerasconv.recipes import RECIPES, Recipe, find_recipe
 
 if TYPE_CHECKING:
+    from kerasconv.training.devices import spread
     from kerasconv.training.fitting import OneCycle, Run, build, fit
     from kerasconv.training.measuring import answers, check_fits, evaluate, measure
     from kerasconv.training.own import train_own
@@ -29,6 +30,7 @@ __all__ = [
     "find_recipe",
     "fit",
     "measure",
+    "spread",
     "train",
     "train_own",
 ]
@@ -38,6 +40,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("OneCycle", "Run", "build", "fit"), "fitting"),
     **dict.fromkeys(("answers", "check_fits", "evaluate", "measure"), "measuring"),
+    "spread": "devices",
     "train": "shipping",
     "train_own": "own",
 }

@@ -18,6 +18,7 @@ from kerasconv.models import Card
 from kerasconv.models._card import file_digest, read_card
 from kerasconv.predict import Predictor
 from kerasconv.recipes import Recipe
+from kerasconv.training import devices
 from kerasconv.training.fitting import Run
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -98,6 +99,8 @@ def facts(
             "backend": keras.backend.backend(),
             "seconds_per_epoch": round(chosen.seconds / epochs, 1),
             "cores": chosen.cores,
+            # Only where there are several.
+            **({"devices": spread} if (spread := devices.names()) else {}),
         },
         "validation": chosen.validation,
         "test": tests[runs.index(chosen)],

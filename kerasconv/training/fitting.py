@@ -14,9 +14,12 @@ from kerasconv.errors import KerasconvError
 from kerasconv.models import ARCHITECTURES
 from kerasconv.recipes import Recipe
 from kerasconv.training import checkpoint as checkpoints
-from kerasconv.training import feeding
+from kerasconv.training import devices, feeding
 from kerasconv.training.checkpoint import Progress
 from kerasconv.training.measuring import measure
+
+# Images of the validation split a batch.
+_VALIDATED = 1000
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def fit(
     epochs = recipe.epochs if epochs is None else epochs
     kept = recipe.split(len(images))
     x, y = to_unit(images), np.asarray(labels, np.int64)
+    devices.check_shares((kept, recipe.batch_size), (len(x) - kept, _VALIDATED))
     batches = feeding.Batches(
         x[:kept], y[:kept], recipe.batch_size, seed, recipe.first_order
     )
@@ -105,7 +109,9 @@ def fit(
         feeding.as_input(batches),
         epochs=epochs,
         initial_epoch=finished,
-        validation_data=feeding.as_input(feeding.Batches(x[kept:], y[kept:], 1000)),
+        validation_data=feeding.as_input(
+            feeding.Batches(x[kept:], y[kept:], _VALIDATED)
+        ),
         # The batches are shuffled already, in an order that can be had again.
         shuffle=False,
         callbacks=[keeper],

@@ -232,6 +232,9 @@ def _sections(card: Card) -> list[str]:
     low, high = test["interval"]
     validation = facts["validation"]
     cores = "1 core" if recipe["cores"] == 1 else f"{recipe['cores']} cores"
+    shared = recipe.get("devices", [])
+    if shared:
+        cores += f", {len(shared)} devices ({', '.join(shared)})"
     rows = {
         "parameters": f"{facts['parameters']['total']:,} "
         f"({facts['parameters']['trainable']:,} trainable)",
@@ -276,7 +279,8 @@ def _sections(card: Card) -> list[str]:
         "of cores differ.",
         "```sh\n"
         f"kerasconv train {recipe['name']} --seed {recipe['seed']} --backend "
-        f"{recipe['backend']} --data-dir DIR --out models\n```",
+        f"{recipe['backend']} --data-dir DIR --out models"
+        f"{f' --devices {len(shared)}' if shared else ''}\n```",
         f"All facts, the confusion matrix and every seed among them: "
         f"[`{card.weights}.toml`]({card.weights}.toml).",
     ]

@@ -1,0 +1,82 @@
+"""A training that several devices share is the training of one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import test_cli
+
+from kerasconv import training
+from kerasconv._keras import keras
+from kerasconv.errors import UsageError
+from kerasconv.training import devices
+
+run = test_cli.run
+
+# Trains by a recipe on so many devices, in a process that has two; prints what came.
+PROGRAM = """
+import json, sys
+import numpy as np
+from kerasconv import training
+from kerasconv.recipes import Recipe
+random = np.random.default_rng(0)
+recipe = Recipe(purpose="", architecture="dense_classifier", dataset="mnist",
+                epochs=1, batch_size=32, validation_share=0.25, augmentation=())
+images = random.integers(0, 256, (160, 28, 28, 1), np.uint8)
+labels = random.integers(0, 10, 160)
+found = []
+for count in (1, 2):
+    with training.spread(count):
+        names = training.devices.names()
+        made = training.fit(recipe, images, labels, epochs=1)
+    found.append([names, made.history["loss"][0],
+                  [w.tolist() for w in made.model.get_weights()]])
+with training.spread(2):
+    try:
+        training.fit(recipe, images[:158], labels[:158], epochs=1)
+    except ValueError as error:
+        found.append(str(error))
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.once
+def test_two_devices_train_as_one_does_within_the_rounding_of_float32():
+    pytest.importorskip("jax")
+    two = "--xla_force_host_platform_device_count=2"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": two},
+    )  # fmt: skip
+    one, both, refused = json.loads(done.stdout.splitlines()[-1])
+    assert (one[0], both[0]) == ([], ["cpu:0", "cpu:1"])
+    assert both[1] == pytest.approx(one[1], abs=1e-5)
+    for ours, theirs in zip(both[2], one[2], strict=True):
+        # Weights are of size 1; a batch's sum is rounded in another order.
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    assert "2 devices cannot share the last batch" in refused
+
+
+def test_what_cannot_be_shared_is_one_line(run, backend):
+    there = len(keras.distribution.list_devices()) if backend == "jax" else 0
+    ended = run("train", "lenet5", "--devices", there + 2)
+    assert ended.status == (2 if backend == "jax" else 1)
+    assert ended.is_one_line(
+        {
+            "jax": "--devices must be at most",
+            "tensorflow": "tf.distribute.MirroredStrategy",
+            "torch": "DistributedDataParallel",
+        }.get(backend, "which does not train")
+    )
+
+
+@pytest.mark.once
+def test_less_than_one_device_is_refused():
+    with pytest.raises(UsageError, match="at least 1"), training.spread(0):
+        pass
+    assert devices.names() == []
+    devices.check_shares((3, 2))
