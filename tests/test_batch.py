@@ -387,6 +387,23 @@ class TestResume:
             quick(str(folder), resume=True, **options)
         assert sorted(os.listdir(folder.parent / "out")) == before
 
+    def test_a_folder_that_is_there_is_opened_by_any_number_of_processes(
+        self, folder, quick, tmp_path
+    ):
+        planned = quick(str(folder), batch_size=7)
+        mark = planned.out / marks.READING / "0"
+        mark.parent.mkdir()
+        mark.touch()
+        opened = batch.opened(planned.out)
+        assert mark.exists()
+        assert opened.work.reader.keywords == {"trust": False, "batch_size": 7}
+        assert [*opened.todo()] == [*planned.all()]
+        assert (opened.shards, opened.pictures) == (4, 13)
+        same = dataclasses.replace(opened.work, reader=Quick, backend=None)
+        assert same == planned.work
+        with pytest.raises(UsageError, match="holds no run"):
+            batch.opened(folder)
+
     def test_a_folder_with_anything_in_it_is_refused(self, folder, quick, tmp_path):
         quick(str(folder))
         with pytest.raises(UsageError, match="holds a run already"):

@@ -3,7 +3,7 @@
 `run` reads a source into a folder of Parquet or CSV files, one a shard, and goes on
 where an earlier run was ended. `plan` only makes the folder: `Plan.work`, a function
 that can be pickled, does a shard wherever it is called, and `Plan.todo` gives the
-shards that are not done.
+shards that are not done. `opened` is the plan of a folder that is there.
 """
 
 import functools
@@ -22,7 +22,16 @@ from kerasconv.batch.sources import SHARD_SIZE, Shard
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.reading import Reader
 
-__all__ = ["ENGINES", "FORMATS", "Interrupted", "Plan", "Summary", "plan", "run"]
+__all__ = [
+    "ENGINES",
+    "FORMATS",
+    "Interrupted",
+    "Plan",
+    "Summary",
+    "opened",
+    "plan",
+    "run",
+]
 
 Progress = Callable[[int, int], object]
 
@@ -133,16 +142,41 @@ def plan(
         "column": column, **options,
     }  # fmt: skip
     found = manifest.begin(Path(out), listing, facts, resume=resume)
+    return _planned(Path(out), found, options, trust)
+
+
+def opened(out: str | os.PathLike, *, trust: bool = False) -> Plan:
+    """The plan of a folder that `plan` made, for a process that does some of it.
+
+    Nothing is listed and nothing is written, so any number of processes may do it.
+
+    Args:
+        out: The folder.
+        trust: Take a `.keras` file as it is.
+
+    Raises:
+        UsageError: there is no run in the folder.
+    """
+    found = manifest.read(Path(out))
+    if found is None:
+        raise UsageError(f"{str(out)!r} holds no run: make one with plan")
+    options = {name: found[name] for name in found if name not in manifest.FACTS}
+    return _planned(Path(out), found, options, trust)
+
+
+def _planned(
+    out: Path, found: dict[str, Any], options: dict[str, Any], trust: bool
+) -> Plan:
     work = Work(
         out=os.path.abspath(out),
-        reader=functools.partial(Reader, model, trust=trust, **options),
-        backend=backend,
-        model_sha256=digest,
-        format=format,
+        reader=functools.partial(Reader, found["model"], trust=trust, **options),
+        backend=found["backend"],
+        model_sha256=found["model_sha256"],
+        format=found["format"],
         top=options.get("top", 1),
         parts=found["shards"],
     )
-    return Plan(Path(out), work, found["shards"], found["pictures"])
+    return Plan(out, work, found["shards"], found["pictures"])
 
 
 def run(

@@ -23,6 +23,12 @@ from kerasconv.errors import KerasconvError, UsageError
 MANIFEST = "_manifest.json"
 SHARDS = "_shards.jsonl"
 
+FACTS = (
+    *("kerasconv", "model", "model_sha256", "backend", "format", "shard_size"),
+    *("column", "shards", "pictures", "listing_sha256"),
+)
+"""What a manifest says beside the options of the reader."""
+
 
 def read(out: Path) -> dict[str, Any] | None:
     """The manifest of a folder, or None where there is none.
