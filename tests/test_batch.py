@@ -6,6 +6,7 @@ import functools
 import io
 import multiprocessing
 import os
+import pickle
 import select
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from PIL import Image
 from quick_reader import Quick
 
 from kerasconv import batch
-from kerasconv.batch import containers, engines, manifest, marks, preparing
+from kerasconv.batch import containers, engines, manifest, marks, preparing, shards
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.reading import Answer
 
@@ -303,6 +304,11 @@ class TestRuns:
         assert [Path(row["path"]).name for row in dead] == ["05-deadly.png"]
         assert summary.statuses == {"ok": 11, "error": 2}
         assert not (Path(summary.out) / marks.READING).exists()
+
+    def test_a_process_loads_the_network_once_for_all_its_shards(self, folder, quick):
+        work = quick(str(folder), reader=functools.partial(Quick, "mnist_cnn")).work
+        copy = pickle.loads(pickle.dumps(work))
+        assert shards._reader_of(copy) is shards._reader_of(work)
 
     def test_processes_that_die_before_any_picture_end_the_run(self, folder, quick):
         planned = quick(str(folder), reader=functools.partial(os.kill, 0, 0))

@@ -7,6 +7,7 @@ so whichever process runs it, wherever and how often, the file is the same.
 import csv
 import importlib
 import os
+import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -100,17 +101,19 @@ class Work:
 
 # The reader of this process, and the work that it was made for: a network takes
 # seconds to load, a shard little more to read.
-_ready: tuple[Work, Any] | None = None
+_ready: tuple[bytes, Any] | None = None
 
 
 def _reader_of(work: Work) -> Any:
     global _ready
-    if _ready is None or _ready[0] != work:
+    # Every job brings its own copy, and copies of a function are not equal.
+    made_for = pickle.dumps(work)
+    if _ready is None or _ready[0] != made_for:
         if work.backend is not None:
             for variable, value in backends.OURS.items():
                 os.environ.setdefault(variable, value)
             backends.activate(work.backend)
-        _ready = work, work.reader()
+        _ready = made_for, work.reader()
     return _ready[1]
 
 
