@@ -236,7 +236,9 @@ def digest(images: np.ndarray, labels: np.ndarray) -> str:
     """SHA-256 over the pixels and labels, whatever files they came from."""
     sha = hashlib.sha256()
     for start in range(0, len(images), 1000):  # a piece at a time: they may be many
-        sha.update(np.ascontiguousarray(images[start : start + 1000], np.uint8))
+        sha.update(
+            np.ascontiguousarray(images[start : start + 1000], np.uint8).tobytes()
+        )
     sha.update(np.ascontiguousarray(labels, np.int64).tobytes())
     return sha.hexdigest()
 

@@ -31,6 +31,7 @@ STROKE = np.full((90, 60), 255, np.uint8)
 STROKE[20:70, 28:33] = 0  # an upright stroke on white paper
 
 
+@pytest.mark.once
 class TestBody:
     def test_other_classes_and_sizes_keep_the_convolutions(self):
         with pytest.warns(NewHeadWarning, match="train it before you use it"):
@@ -46,7 +47,6 @@ class TestBody:
             ("mnist_cnn", (5, 5, 64)),
             ("edge_classifier", (7, 7, 8)),
             ("lenet5", (5, 5, 16)),
-            ("digits_cnn", (7, 7, 96)),
             ("cats_dogs_cnn", (8, 8, 128)),
         ],
     )

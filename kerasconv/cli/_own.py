@@ -230,7 +230,11 @@ def evaluate_folder(
     measured = metrics.summary(said, found.labels[rows])
     tell_left_out(found)
     if as_json:
-        report = {"model": name, "images": printable(str(images)), "backend": used}
+        report: dict[str, Any] = {
+            "model": name,
+            "images": printable(str(images)),
+            "backend": used,
+        }
         left_out = [{"file": f, "reason": r} for f, r in found.left_out]
         report |= {"classes": list(names), **measured, "left_out": left_out}
         print(json.dumps(report, indent=2))

@@ -256,13 +256,13 @@ def compare(
     from kerasconv.models import load_model
 
     name = dataset or own[0]
-    images, labels = data.load(name, "test", data_dir, download=download)
+    pixels, labels = data.load(name, "test", data_dir, download=download)
     found, right = [], []
     for card in pair:
         with progress(f"testing {card.name}") as advance:
             model = load_model(card.name)
-            training.check_fits(model, name, images)
-            answers = training.answers(model, images, advance)
+            training.check_fits(model, name, pixels)
+            answers = training.answers(model, pixels, advance)
         size = card.facts["parameters"]["total"]
         found.append({"parameters": size, **metrics.summary(answers, labels)})
         right.append(answers.argmax(1) == labels)

@@ -63,6 +63,7 @@ def from_folder(
         else _default_shape(architecture)
     )
     channels = default[2] if source is not None else None
+    shape: tuple[int, int, int | None]
     if prepare != "resize":
         if size not in (None, FIELD, (FIELD, FIELD)):
             raise UsageError(
@@ -133,7 +134,9 @@ def from_arrays(
             continue
         pair = isinstance(given, tuple) and len(given) == 2
         parts.append((split, *(given if pair else (given, None))))
-    x, y, split = [], [], []
+    x: list[np.ndarray] = []
+    y: list[np.ndarray] = []
+    splits: list[str] = []
     for part, these, those in parts:
         pixels, truth = _pixels(these, those)
         if x and pixels.shape[1:] != x[0].shape[1:]:
@@ -143,9 +146,9 @@ def from_arrays(
             )
         x.append(pixels)
         y.append(truth)
-        split += [part] * len(truth)
+        splits += [part] * len(truth)
     if len(parts) > 1 and any(part == "validation" for part, *_ in parts):
-        split = [part or "train" for part in split]
+        splits = [part or "train" for part in splits]
     truth = np.concatenate(y)
     count = int(truth.max()) + 1
     names = tuple(map(str, names or range(count)))
@@ -167,7 +170,7 @@ def from_arrays(
             truth,
             tuple(printable(name, 100) for name in names),
             [f"image {i}" for i in range(len(truth))],
-            split,
+            splits,
             [f"{i}".encode() for i in range(len(truth))],
         ),
         digit,
