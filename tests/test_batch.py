@@ -234,6 +234,16 @@ class TestSources:
             in_this_process(planned)
             assert rows_of(planned.out)[-1]["path"].endswith("\\udcff.png")
 
+    def test_a_spreadsheet_runs_no_name(self, pngs, quick, tmp_path):
+        path = tmp_path / "names.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("=cmd|1.png", "-1.png", "plain.png"):
+                archive.writestr(name, pngs[0])
+        planned = quick(str(path), format="csv")
+        in_this_process(planned)
+        members = [row["member"] for row in rows_of(planned.out)]
+        assert members == ["./=cmd|1.png", "./-1.png", "plain.png"]
+
     def test_what_is_not_there_is_one_line(self, folder, tmp_path, quick, pngs):
         (tmp_path / "empty").mkdir()
         two = tmp_path / "two.parquet"

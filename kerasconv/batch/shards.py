@@ -183,7 +183,10 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return " ".join(",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
                         for v in value)  # fmt: skip
-    return printable(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # A name of unknown origin, which no spreadsheet shall run.
+    return f"./{printable(value)}" if value[:1] in tuple("=+-@") else printable(value)
 
 
 _WRITE: dict[str, Callable[[Work, list[list[Any]], Path], None]] = {
