@@ -11,10 +11,12 @@ from typing import Any
 
 __version__ = "0.2.0.dev0"
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "read_digits"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "read_digits":
+        return importlib.import_module("kerasconv.reading").read_digits
     if name in _modules():
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

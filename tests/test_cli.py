@@ -141,7 +141,7 @@ class TestPredictTheBundledDigits:
         rows = list(csv.DictReader(io.StringIO(run("predict", "--csv").out)))
         assert len(rows) == 64
         columns = ["image", "truth", "prediction", "probability", "status", "error"]
-        assert list(rows[0]) == columns
+        assert list(rows[0]) == [*columns, "text", "digits", "boxes"]
         assert {row["status"] for row in rows} == {"ok"}
 
     @pytest.mark.parametrize("top", [1, 3, 10])
@@ -238,8 +238,8 @@ class TestPredictFiles:
     def test_thousands_of_files_stream_a_batch_at_a_time(self, scans, monkeypatch):
         read = []
         monkeypatch.setattr(
-            "kerasconv.pictures.read_image",
-            lambda path: read.append(path) or np.ones((9, 9)),
+            "kerasconv.pictures.read_reduced",
+            lambda path, side: (read.append(path) or np.ones((9, 9)), 1),
         )
         many = [str(scans / "0-0.png")] * 4000
         reader = Reader(mnist_cnn(weights=None), batch_size=50)
@@ -281,7 +281,7 @@ class TestBadInput:
         ended = run("predict", tmp_path / "bomb.png")
         assert ended.status == 1
         assert "bomb.png" in ended.err
-        assert "10,000,000" in ended.err
+        assert "80,000,000" in ended.err
 
     @pytest.mark.parametrize("top", [0, 11, -1, "many"])
     def test_top_outside_one_to_ten(self, run, top):

@@ -67,7 +67,7 @@ def test_the_wheel_holds_modules_zoo_notebooks_and_the_typing_marker(built):
 
 
 def test_the_wheel_is_small(built):
-    assert round(built[0].stat().st_size / 1e6, 1) <= 3.6  # MB, as pip counts them
+    assert round(built[0].stat().st_size / 1e6, 1) <= 3.8  # MB, as pip counts them
 
 
 def test_the_description_on_an_index_has_the_readmes_words_and_no_dead_link(built):

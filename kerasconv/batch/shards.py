@@ -6,6 +6,7 @@ so whichever process runs it, wherever and how often, the file is the same.
 
 import csv
 import importlib
+import json
 import os
 import pickle
 from collections import Counter
@@ -89,10 +90,13 @@ class Work:
         best: list[tuple[Any, Any]] = list(
             zip(map(str, answer.classes), answer.probabilities, strict=True)
         )
+        if not best and answer.prediction is not None:  # several digits
+            best = [(answer.prediction, answer.probability)]
         best += [(None, None)] * (self.top - len(best))
-        text, digits, boxes = (
-            getattr(answer, a, None) for a in ("text", "digits", "boxes")
-        )
+        text, digits, boxes = answer.text, None, None
+        if answer.digits:
+            digits = json.dumps([digit.facts() for digit in answer.digits])
+            boxes = json.dumps(answer.boxes)
         return [
             path, member, *best[0], text, digits, boxes, answer.status, answer.error,
             self.model_sha256, *(cell for pair in best[1:] for cell in pair),

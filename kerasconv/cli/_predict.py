@@ -17,6 +17,7 @@ from kerasconv.cli._app import (
     Trust,
     app,
     checked_model,
+    place,
     progress,
     remark,
     running,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Drawings of more files than these would only scroll by.
 _DRAW_AT_MOST = 32
+# Nor would more digits side by side fit a line.
+_DIGITS = 5
 
 
 @app.command()
@@ -68,21 +71,43 @@ def predict(
     engine: _batch.Engine = None,
     address: _batch.Address = None,
     column: _batch.Column = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="There is one digit in each picture.")
+    ] = False,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="How sure it must be that something is a digit; 0 answers "
+            "everything. Default: as the model's card says.",
+            min=0,
+            max=1,
+            metavar="P",
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to draw the picture with a box around every digit.",
+            metavar="FILE.png",
+        ),
+    ] = None,
     trust: Trust = False,
     backend: Backend = None,
 ) -> None:
-    """Tell which handwritten digit each image shows, or what the model's card names.
+    """Tell which handwritten digits each image shows, or what the model's card names.
 
-    Any image that Pillow reads will do: dark ink on light paper or the reverse, any
-    size and margin, one digit an image. It is brought to what MNIST is: fitted into
-    20x20 pixels and centred by mass in 28x28. Models of clothes, or of cats and dogs,
-    get it as their card says. Of the digits in the package only the misread ones are
+    Any photograph or scan that Pillow reads will do, of up to 80 megapixels: ink or
+    chalk, paper with lines or shadows, a sheet on a desk, one digit or several, which
+    are read line by line. Each is brought to what MNIST is: fitted into 20x20 pixels
+    and centred by mass in 28x28. Models of clothes, or of cats and dogs, get the
+    picture as their card says. Of the digits in the package only the misread ones are
     drawn, unless --all is given.
 
     With --csv every input has a row: image, truth, prediction, probability (with --top
-    also prediction_2, probability_2 ...), status and error; with --json an object of
-    the same names, with "top" for the others. The status is ok, blank (the picture
-    shows nothing, and there is no prediction) or error, for which the exit status is 1.
+    also prediction_2, probability_2 ...), status, error, text, digits and boxes; with
+    --json an object of the same names, with "top" for the others. The status is ok,
+    unsure (of one of the digits, "?" in the text), no digit, blank, or error, for which
+    the exit status is 1. Only ok has a prediction.
 
     With --out the answers go into files of a folder as they come, and sources may also
     be lists of paths (.txt), zip and tar archives, Parquet and Arrow files, and any
@@ -92,6 +117,7 @@ def predict(
     Examples:
       kerasconv predict
       kerasconv predict seven.jpg --top 3
+      kerasconv predict page.jpg --save read.png
       kerasconv predict scans/ 'more/*.png' --csv > answers.csv
       kerasconv predict seven.jpg --model mine.keras --backend torch
       kerasconv predict 's3://scans/*.tar' --out answers --resume
@@ -124,14 +150,25 @@ def predict(
         raise UsageError(f"name the pictures: {model} does not read the digits here")
     # Wrong paths are told before Keras, which is slow, is imported.
     images = _Images(paths, workers)
+    if save is not None:
+        _check_place(save, images, names is None)
     start(backend)
     with running(model):
-        reader = Reader(model, trust=trust, top=top, batch_size=batch_size)
+        reader = Reader(
+            model,
+            trust=trust,
+            top=top,
+            batch_size=batch_size,
+            single=single,
+            min_confidence=min_confidence,
+        )
     answers = _answers(images, reader)
     with running(model):
         if paths:
             table = not (as_json or as_csv)
             answers = _with_progress(answers, len(images), table=table)
+            if save is not None:
+                answers = _drawn_into(save, answers)
         else:
             digits = list(itertools.chain.from_iterable(answers))
             answers = iter([digits])
@@ -171,6 +208,10 @@ class _Images:
     def __len__(self) -> int:
         return len(self._found or ())
 
+    @property
+    def first(self) -> Path | None:
+        return next((e for e in self._found or () if isinstance(e, Path)), None)
+
     def _missing(self, path: str, error: KerasconvError) -> None:
         from kerasconv.reading import Answer
 
@@ -192,6 +233,8 @@ class _Images:
                 remark(f"error: {answer.error}; skipped")
             elif answer.status == "blank":
                 remark(f"warning: {answer.name!r} is blank and has no answer")
+            elif answer.status in ("no digit", "unsure"):
+                remark(f"warning: {answer.name!r} is {answer.status}: {answer.error}")
             yield answer
 
     def told(self, answers: "Iterable[Answer]") -> "Iterator[Answer]":
@@ -213,22 +256,24 @@ def _write_json(batches: "Iterable[list[Answer]]", top: int) -> None:
     start = "["
     try:
         for answer in itertools.chain.from_iterable(batches):
-            ranked = [
-                {"class": c, "probability": round(p, 6)}
-                for c, p in zip(answer.classes, answer.probabilities, strict=True)
-            ]
-            best = ranked[0] if ranked else {"class": None, "probability": None}
             record: dict[str, Any] = {
                 "image": answer.name,
                 "status": answer.status,
                 "error": answer.error,
-                "prediction": best["class"],
-                "probability": best["probability"],
+                "prediction": answer.prediction,
+                "probability": _rounded(answer.probability),
             }
+            if answer.digits:
+                record["text"] = answer.text
+                record["digits"] = [digit.facts() for digit in answer.digits]
+                record["boxes"] = answer.boxes
             if answer.truth is not None:
                 record["truth"] = answer.truth
             if top > 1:
-                record["top"] = ranked
+                record["top"] = [
+                    {"class": c, "probability": _rounded(p)}
+                    for c, p in zip(answer.classes, answer.probabilities, strict=True)
+                ]
             sys.stdout.write(f"{start}\n  {json.dumps(record, allow_nan=False)}")
             start = ","
     finally:
@@ -236,18 +281,31 @@ def _write_json(batches: "Iterable[list[Answer]]", top: int) -> None:
         sys.stdout.write("[]\n" if start == "[" else "\n]\n")
 
 
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 6)
+
+
 def _write_csv(batches: "Iterable[list[Answer]]", top: int) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     header = ["image", "truth", "prediction", "probability"]
     for k in range(2, top + 1):
         header += [f"prediction_{k}", f"probability_{k}"]
-    writer.writerow([*header, "status", "error"])
+    writer.writerow([*header, "status", "error", "text", "digits", "boxes"])
     for answer in itertools.chain.from_iterable(batches):
         cells: list[Any] = [_for_a_spreadsheet(answer.name), answer.truth]
-        for c, p in zip(answer.classes, answer.probabilities, strict=True):
-            cells += [c, f"{p:.6f}"]
+        if answer.classes:
+            for c, p in zip(answer.classes, answer.probabilities, strict=True):
+                cells += [c, f"{p:.6f}"]
+        elif answer.probability is not None:
+            cells += [answer.prediction, f"{answer.probability:.6f}"]
         cells += [None] * (len(header) - len(cells))
-        writer.writerow([*cells, answer.status, answer.error])
+        digits = json.dumps([digit.facts() for digit in answer.digits])
+        boxes = json.dumps(answer.boxes)
+        if answer.digits:
+            more = [answer.text, digits, boxes]
+        else:
+            more = [answer.text, None, None]
+        writer.writerow([*cells, answer.status, answer.error, *more])
 
 
 def _for_a_spreadsheet(name: str) -> str:
@@ -301,13 +359,19 @@ def _write_digits(digits: "list[Answer]", draw_all: bool) -> None:
 
 
 def _drawn(answer: "Answer") -> str:
+    import numpy as np
+
     from kerasconv import terminal
 
     if answer.image is None:
         return ""
-    image = answer.image.mean(-1)
+    images = [digit.image for digit in answer.digits[:_DIGITS]] or [answer.image]
     # The margin of four pixels that digits have says nothing.
-    return terminal.draw(image[4:-4, 4:-4] if image.shape == (28, 28) else image)
+    drawn = [
+        image[4:-4, 4:-4] if image.shape == (28, 28) else image
+        for image in (each.mean(-1) for each in images)
+    ]
+    return terminal.draw(np.concatenate(drawn, axis=1))
 
 
 def _cells(answer: "Answer", style: str = "") -> "list[str | Text]":
@@ -315,7 +379,11 @@ def _cells(answer: "Answer", style: str = "") -> "list[str | Text]":
     from rich.text import Text
 
     if answer.status != "ok":
-        return [Text(answer.status, style="bold"), ""]
+        least = min((digit.confidence for digit in answer.digits), default=None)
+        score = "" if least is None else f"{least:.1%}"
+        return [Text(answer.status, style="bold"), score]
+    if not answer.classes:
+        return [Text(answer.text or "", style=style), f"{answer.probability:.1%}"]
     classes = "\n".join(map(str, answer.classes))
     return [
         Text(classes, style=style),
@@ -344,6 +412,38 @@ def _tell_accuracy(digits: "list[Answer]", card: "Card | None", file: Any) -> No
             f"{card.facts['data']['name']}: {test['accuracy']:.2%} (its card)",
             file=file,
         )
+
+
+def _check_place(save: Path, images: _Images, digits: bool) -> None:
+    """Refuse --save before anything is read."""
+    from kerasconv.pictures import check_suffix
+
+    if not digits:
+        raise UsageError("--save draws digits, and the model reads something else")
+    if len(images) != 1:
+        raise UsageError(f"--save draws one picture, not {len(images)}; name one")
+    check_suffix(save)
+    place(save, "", images.first)
+
+
+def _drawn_into(
+    save: Path, batches: "Iterable[list[Answer]]"
+) -> "Iterator[list[Answer]]":
+    """The same answers, and the picture of the one that there is, drawn on."""
+    from kerasconv import files, pictures
+    from kerasconv.pictures.annotate import annotated
+
+    for batch in batches:
+        for answer in batch:
+            if answer.status != "error":
+                photo = pictures.read_photo(answer.name)
+                marks = [
+                    (digit.box, digit.text, digit.status == "ok")
+                    for digit in answer.digits
+                    if digit.box is not None and digit.status != "no digit"
+                ]
+                files.write_with(save, annotated(photo, marks).save)
+        yield batch
 
 
 def _with_progress(

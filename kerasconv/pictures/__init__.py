@@ -25,7 +25,9 @@ from kerasconv.pictures.read import (
     MAX_PIXELS,
     read_image,
     read_photo,
+    read_reduced,
 )
+from kerasconv.pictures.scene import Found, find_digits
 
 __all__ = [
     "FIELD",
@@ -34,14 +36,17 @@ __all__ = [
     "OPERATORS",
     "OUTPUTS",
     "BlankImageWarning",
+    "Found",
     "check_suffix",
     "edges",
     "example_photo",
+    "find_digits",
     "find_images",
     "prepare_clothes",
     "prepare_digit",
     "read_image",
     "read_photo",
+    "read_reduced",
     "resized",
     "to_pixels",
     "to_unit",

@@ -56,33 +56,41 @@ def prepare_digit(image: np.ndarray | Image.Image) -> np.ndarray:
         >>> np.flatnonzero(digit.any(axis=0)), int(np.count_nonzero(digit))
         (array([14]), 20)
     """
-    if isinstance(image, Image.Image):
-        grey = grey_levels(image)
-    else:
-        grey = np.asarray(image)
-        if grey.ndim == 3 and grey.shape[-1] == 1:
-            grey = grey[..., 0]
-        if grey.ndim != 2 or not grey.size or grey.dtype.kind not in "buif":
-            raise ValueError(
-                "`image` must be a grey picture of shape (height, width) or a Pillow "
-                f"image. Received: shape={grey.shape}, dtype={grey.dtype}"
-            )
-        grey = unit_range(grey)
-    digit = _as_mnist(grey)
+    grey = as_grey(image)
+    digit = as_mnist(grey)
     if digit is None:
-        ink = find_ink(grey)
-        if ink is None:
+        cut = find_ink(grey)
+        if cut is None:
             warnings.warn(
                 "the picture is blank: no ink stands out from the paper",
                 BlankImageWarning,
                 stacklevel=2,
             )
             return np.zeros((FIELD, FIELD), np.float32)
-        digit = _centred(_fitted(ink))
+        digit = centred(fitted(cut.ink))
     return to_unit(digit)
 
 
-def _as_mnist(grey: np.ndarray) -> np.ndarray | None:
+def as_grey(image: np.ndarray | Image.Image) -> np.ndarray:
+    """Grey levels in [0, 1] of an array or a Pillow image.
+
+    Raises:
+        ValueError: the array is not one grey picture.
+    """
+    if isinstance(image, Image.Image):
+        return grey_levels(image)
+    grey = np.asarray(image)
+    if grey.ndim == 3 and grey.shape[-1] == 1:
+        grey = grey[..., 0]
+    if grey.ndim != 2 or not grey.size or grey.dtype.kind not in "buif":
+        raise ValueError(
+            "`image` must be a grey picture of shape (height, width) or a Pillow "
+            f"image. Received: shape={grey.shape}, dtype={grey.dtype}"
+        )
+    return unit_range(grey)
+
+
+def as_mnist(grey: np.ndarray) -> np.ndarray | None:
     """The 256 levels of a picture that is an MNIST digit, or the negative of one."""
     if grey.shape != (FIELD, FIELD):
         return None
@@ -95,11 +103,11 @@ def _as_mnist(grey: np.ndarray) -> np.ndarray | None:
     digit = levels[rows, columns]
     # Where the ends of a stroke are faint the box of three test digits is 19.
     if digit.size and max(digit.shape) in (BOX - 1, BOX) and digit.max() >= 254:
-        return levels if np.array_equal(_centred(digit), levels) else None
+        return levels if np.array_equal(centred(digit), levels) else None
     return None
 
 
-def _fitted(ink: np.ndarray) -> np.ndarray:
+def fitted(ink: np.ndarray) -> np.ndarray:
     """Ink scaled to the 20 x 20 box, its aspect kept, in levels from 0 to 255."""
     scale = BOX / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
@@ -111,7 +119,7 @@ def _fitted(ink: np.ndarray) -> np.ndarray:
     return np.maximum(np.rint(255 * strength), strength > 1e-4)
 
 
-def _centred(digit: np.ndarray) -> np.ndarray:
+def centred(digit: np.ndarray) -> np.ndarray:
     """A digit moved until its centre of mass lies at the centre of the field."""
     field = np.zeros((FIELD, FIELD), np.float32)
     place = []

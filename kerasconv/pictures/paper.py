@@ -1,5 +1,8 @@
 """Paper and ink told apart in a grey picture."""
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image
 from scipy import ndimage
@@ -12,36 +15,58 @@ _VIEW, _DETAIL = 64, 30
 _FAINT = 0.25
 
 
-def find_ink(grey: np.ndarray) -> np.ndarray | None:
-    """The ink alone, cut out at its box: 0 is paper; None if there is none."""
+@dataclass(frozen=True)
+class Cut:
+    """The ink alone, cut out at its box.
+
+    Attributes:
+        ink: how strongly each pixel is inked; 0 is paper.
+        box: (left, top, right, bottom) in pixels of the picture.
+        share: how much of all that differs from the paper this ink is, from 0 to 1.
+    """
+
+    ink: np.ndarray
+    box: tuple[float, float, float, float]
+    share: float
+
+
+def find_ink(grey: np.ndarray) -> Cut | None:
+    """The ink of a picture; None if there is none."""
     picture = Image.fromarray(grey)
     height, width = grey.shape
     left, top, right, bottom = 0, 0, width, height
     least = 3 * float(np.ptp(grey))  # three pixels of full contrast are a speck
-    found = None
+    found: Cut | None = None
     while True:
         step = max(1.0, (right - left) / _VIEW, (bottom - top) / _VIEW)
         size = [max(1, round(side / step)) for side in (right - left, bottom - top)]
         view = picture.resize(size, Image.Resampling.BOX, (left, top, right, bottom))
-        ink, mask = _separated(np.asarray(view), least / step**2)
+        ink, mask, share = _separated(np.asarray(view), least / step**2)
         rows, columns = box(mask)
         digit = ink[rows, columns]
         if not digit.size:
             return found
-        found = digit
+        across, down = (right - left) / size[0], (bottom - top) / size[1]
+        corners = (
+            left + columns.start * across,
+            top + rows.start * down,
+            left + columns.stop * across,
+            top + rows.stop * down,
+        )
+        # The widest view shows what else there is.
+        found = Cut(digit, corners, share if found is None else found.share)
         if step == 1 or max(digit.shape) >= _DETAIL:
             return found
         # Look again, closer, with half a digit of paper around.
         margin = max(2, max(digit.shape) // 2)
-        across, down = (right - left) / size[0], (bottom - top) / size[1]
         right = min(right, left + (columns.stop + margin) * across)
         left = max(left, left + (columns.start - margin) * across)
         bottom = min(bottom, top + (rows.stop + margin) * down)
         top = max(top, top + (rows.start - margin) * down)
 
 
-def _separated(view: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ink (0 where there is paper) and the mask of what surely is ink."""
+def _separated(view: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Ink (0 where there is paper), the mask of what surely is ink, and its share."""
     contrast, noise = _contrast(view)
     seen = max(4 * noise, 1.5 / 255)
     dark, light = (np.maximum(side - seen, 0) for side in (-contrast, contrast))
@@ -52,7 +77,7 @@ def _separated(view: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
     # Noise leaves few pixels near its peak; bold ink, cut tight, looks like noise.
     bold = (ink > 0.7 * peak).mean() > 0.05
     if peak < 2 / 255 or not (bold or peak > 1.5 * seen):
-        return ink, np.zeros(ink.shape, bool)
+        return ink, np.zeros(ink.shape, bool), 0.0
     mask = ink > np.clip(seen, _FAINT * peak, 0.3 * peak)
     touching = np.ones((3, 3), bool)  # corners touch too
     groups, _ = ndimage.label(mask, touching)
@@ -60,7 +85,8 @@ def _separated(view: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
     weights[0] = 0
     mask = (weights > max(least, 0.08 * weights.max()))[groups]
     # The soft edge of a stroke is ink too.
-    return np.where(ndimage.binary_dilation(mask, touching), ink, 0), mask
+    ink = np.where(ndimage.binary_dilation(mask, touching), ink, 0)
+    return ink, mask, float(ink.sum() / max(dark.sum() + light.sum(), 1e-9))
 
 
 def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
@@ -71,12 +97,9 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
     at_corner = np.minimum(y[:, None], x) > 1 - 2 / 8
     rim, corners = view[at_rim], view[at_corner]
     # A tight cut leaves ink along the rim, seldom in the corners: half the weight.
-    level = np.median(np.concatenate([rim, np.resize(corners, rim.size)]))
+    level = _median(np.concatenate([rim, np.resize(corners, rim.size)]))
     contrast = view.astype(np.float64) - level
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), y, x], axis=-1)
-    if min(view.shape) < 8:  # no room to tell shading from strokes
-        terms = terms[..., :1]
+    terms = _terms(height, width)
     reach = np.abs(contrast).max() * _FAINT
     noise, before = 0.0, np.zeros(view.shape, bool)
     for _ in range(8):
@@ -84,12 +107,31 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
         if paper.sum() < terms.shape[-1] or np.array_equal(paper, before):
             break
         basis, before = terms[paper], paper
-        plane = np.linalg.lstsq(basis.T @ basis, basis.T @ contrast[paper], None)[0]
+        try:
+            plane = np.linalg.solve(basis.T @ basis, basis.T @ contrast[paper])
+        except np.linalg.LinAlgError:  # all of the paper lies on a line
+            plane = np.linalg.lstsq(basis, contrast[paper], None)[0]
         contrast -= terms @ plane
-        contrast -= np.median(contrast[paper])
-        noise = 1.4826 * float(np.median(np.abs(contrast[paper])))
+        contrast -= _median(contrast[paper])
+        noise = 1.4826 * float(_median(np.abs(contrast[paper])))
         reach = 3 * noise + 1 / 255
     return contrast, noise
+
+
+@lru_cache(16)
+def _terms(height: int, width: int) -> np.ndarray:
+    """1, y and x at every pixel, of which a plane is a sum."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    terms = np.stack([np.ones_like(x), y, x], axis=-1)
+    # Without room to tell shading from strokes the paper has one level.
+    return terms[..., :1] if min(height, width) < 8 else terms
+
+
+def _median(values: np.ndarray) -> float:
+    """`np.median`, which does a multiple of this work, of finite numbers."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + (ordered[high] - ordered[low]) / 2)
 
 
 def box(mask: np.ndarray) -> tuple[slice, slice]:

@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -20,6 +20,8 @@ MAX_PIXELS = 10_000_000
 
 MAX_PHOTO_PIXELS = 80_000_000
 """Pixels that a photograph may have; Pillow itself warns at 89 million."""
+
+Result = TypeVar("Result")
 
 _one_at_a_time = threading.Lock()  # warnings.catch_warnings is global before 3.14
 
@@ -56,6 +58,38 @@ def read_image(
     return _read(path, max_pixels, grey_levels)
 
 
+def read_reduced(
+    path: str | os.PathLike | bytes, side: int, *, max_pixels: int = MAX_PHOTO_PIXELS
+) -> tuple[np.ndarray, float]:
+    """Reads a picture as grey levels, with less than twice `side` pixels a side.
+
+    As `read_image`, but a large picture is reduced by a whole factor, by area. Of a
+    JPEG the smaller picture alone is decoded, by libjpeg's scaled transform.
+
+    Args:
+        path: a file in any format and mode that Pillow decodes, or its contents.
+        side: a longer side of less than twice this is left as it is.
+        max_pixels: the most pixels accepted. Checked before anything is decoded.
+
+    Returns:
+        The float32 array of shape (height, width), values in [0, 1], and how many
+        pixels of the file one of its pixels is, along a side.
+
+    Raises:
+        KerasconvError: the file is missing, not a picture, damaged or too large.
+    """
+
+    def convert(image: Image.Image) -> tuple[np.ndarray, float]:
+        before = max(image.size)
+        scale = before / side
+        if image.format in ("JPEG", "MPO") and scale >= 2:
+            image.draft("L", (int(image.width / scale), int(image.height / scale)))
+        grey = grey_levels(image, side)
+        return grey, before / max(grey.shape)
+
+    return _read(path, max_pixels, convert)
+
+
 def read_photo(
     path: str | os.PathLike | bytes, *, max_pixels: int = MAX_PHOTO_PIXELS
 ) -> np.ndarray:
@@ -85,8 +119,8 @@ def read_photo(
 def _read(
     path: str | os.PathLike | bytes,
     max_pixels: int,
-    convert: Callable[[Image.Image], np.ndarray],
-) -> np.ndarray:
+    convert: Callable[[Image.Image], Result],
+) -> Result:
     """What `convert` makes of a picture file; any failure gives a one-line error."""
     # A name may hold line breaks.
     name = "the picture" if isinstance(path, bytes) else repr(os.fspath(path))
@@ -162,9 +196,21 @@ def _colours(image: Image.Image) -> np.ndarray:
     return to_unit(np.asarray(image.convert("RGB")))
 
 
-def grey_levels(image: Image.Image) -> np.ndarray:
-    """The first frame as upright grey levels in [0, 1]."""
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    """A picture of less than twice `side` pixels a side, by area."""
+    factor = max(image.size) // side
+    if factor < 2 or image.mode.startswith("I;16") or "transparency" in image.info:
+        return image
+    if image.mode in ("1", "P", "PA"):  # whose numbers have no mean
+        image = image.convert("L" if image.mode == "1" else "RGBA")
+    return image.reduce(factor)
+
+
+def grey_levels(image: Image.Image, side: int | None = None) -> np.ndarray:
+    """The first frame as upright grey levels in [0, 1], reduced if `side` is given."""
     image = _upright(image)
+    if side is not None:
+        image = _reduced(image, side)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)
         key = image.info.get("transparency")

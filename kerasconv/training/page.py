@@ -272,6 +272,7 @@ def _sections(card: Card) -> list[str]:
             if card.path.with_name(f"{card.weights}-{what}.png").exists()
         ),
         *_robustness(facts),
+        *_reading(facts),
         "Largest difference of probabilities from any other backend:",
         table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
         f"Made by the command below, on {cores}. Seed and recipe decide everything but "
@@ -294,6 +295,33 @@ def _robustness(facts: dict[str, Any]) -> list[str]:
         table(
             {k.replace("_", " "): f"{v:.1%}" for k, v in facts["corruptions"].items()}
         ),
+    ]
+
+
+def _reading(facts: dict[str, Any]) -> list[str]:
+    """What `kerasconv predict` reads and refuses of photographs, by kind."""
+    if "kinds" not in facts.get("reading", {}):
+        return []
+    reading = facts["reading"]
+    rows = "\n".join(
+        f"| {kind} | {each['right']:.1%} | {each['refused']:.1%} "
+        f"| {each['milliseconds']:.0f} |"
+        for kind, each in reading["kinds"].items()
+    )
+    lines = "\n".join(
+        f"| {each['min_confidence']:g} | {each['digits_lost']:.1%} "
+        f"| {each['others_refused']:.1%} |"
+        for each in reading["thresholds"]
+    )
+    return [
+        f"Reads, of {reading['pictures_a_kind']} drawn photographs a kind "
+        "(`tests/benchmarks/reads.py`): the whole text right, or, of what shows no "
+        "digit, none answered; milliseconds of one core:",
+        f"| kind | right | refused | ms |\n|---|---|---|---|\n{rows}",
+        "What a threshold on the confidence that it is a digit loses and refuses "
+        f"(`--min-confidence`, {reading['min_confidence']:g} unless stated):",
+        "| threshold | single digits lost | pictures of no digit refused |\n"
+        f"|---|---|---|\n{lines}",
     ]
 
 

@@ -1,0 +1,88 @@
+"""Ink told from paper under uneven light: what is darker than its neighbourhood."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+# The paper's level at a pixel is the median of its neighbourhood, a square this share
+# of the longer side wide, sought in a picture this many times smaller.
+_REACH, _COARSER = 0.3, 8
+# Strokes are narrower than this share of the longer side, shadows wider.
+_NARROW = 0.08
+# Ink differs from its paper by more than this share of it, and by this many standard
+# deviations of the paper's noise.
+_FAINT, _NOISY = 0.06, 4.0
+
+
+@dataclass(frozen=True)
+class Ink:
+    """The ink of a view: how strongly each pixel is inked, and which surely are.
+
+    Attributes:
+        strength: from 0, paper, to 1; shape (height, width).
+        mask: what surely is ink.
+        noise: the standard deviation of the strength where there is paper.
+    """
+
+    strength: np.ndarray
+    mask: np.ndarray
+    noise: float
+
+
+def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
+    """A grey picture with at most `side` pixels along its longer side, by area."""
+    height, width = picture.shape
+    scale = max(height, width) / side
+    if scale <= 1:
+        return picture
+    size = (max(1, round(width / scale)), max(1, round(height / scale)))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+
+
+def background(view: np.ndarray) -> np.ndarray:
+    """The paper's level at every pixel."""
+    height, width = view.shape
+    small = shrunk(view, max(1, round(max(view.shape) / _COARSER)))
+    side = max(3, round(_REACH * max(small.shape)) | 1)
+    level = ndimage.median_filter(small, side, mode="nearest")
+    size = (width, height)
+    return np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BILINEAR))
+
+
+def close_background(view: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """The same, with the edges of shadows where they are; thick strokes spoil it.
+
+    A grey closing fills what is dark and narrower than its square.
+    """
+    height, width = view.shape
+    small = shrunk(view, max(1, round(max(view.shape) / 2)))
+    side = max(3, round(_NARROW * max(small.shape)) | 1)
+    closed = ndimage.grey_closing(small, (side, side), mode="nearest")
+    image = Image.fromarray(closed).resize((width, height), Image.Resampling.BILINEAR)
+    return np.minimum(level, np.asarray(image))
+
+
+def find_ink(view: np.ndarray, paper: np.ndarray, least: float = _FAINT) -> Ink:
+    """What is darker than its paper, as a share of the paper's level."""
+    strength = np.clip(1 - view / np.maximum(paper, 0.02), 0, 1)
+    residual = np.abs(view - paper) / np.maximum(paper, 0.02)
+    noise = 1.4826 * float(np.median(residual))
+    level = max(otsu(strength), least, _NOISY * noise)
+    return Ink(strength, strength > level, noise)
+
+
+def otsu(values: np.ndarray) -> float:
+    """The level that divides values in [0, 1] into two classes with least variance.
+
+    Source: N. Otsu, "A threshold selection method from gray-level histograms", 1979.
+    """
+    counts = np.bincount((values.ravel() * 255).astype(np.uint8), minlength=256)
+    levels = (np.arange(256) + 0.5) / 256
+    below = np.cumsum(counts, dtype=np.float64)
+    mass = np.cumsum(counts * levels)
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mass[-1] * below / below[-1] - mass) ** 2 / (below * above)
+    return float(levels[np.nanargmax(np.where(above > 0, between, -1))])

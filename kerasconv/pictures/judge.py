@@ -1,0 +1,91 @@
+"""Whether a prepared picture is a digit: a small network that needs no backend.
+
+It tells eleven classes apart, the digits and what is none, so that a picture can be
+prepared, and refused, before any model is loaded, with the same answer on every
+backend. Its weights are made by `python tests/judging.py`.
+"""
+
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+# Images that are judged at a time: what is computed for more does not fit the caches.
+_BATCH = 32
+
+
+def scores(images: np.ndarray) -> np.ndarray:
+    """How sure it is that each image is a digit, and which.
+
+    Args:
+        images: prepared digits, float32 of shape (batch, 28, 28), values in [0, 1].
+
+    Returns:
+        Log-probabilities of shape (batch, 11): of 0 to 9, and of no digit.
+    """
+    images = np.asarray(images, np.float32)
+    parts = [
+        _answer(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)
+    ] or [np.zeros((0, 11), np.float32)]
+    return np.concatenate(parts)
+
+
+def digit_odds(images: np.ndarray) -> np.ndarray:
+    """The logarithm of the odds that each image is a digit, of any class."""
+    logs = scores(images)
+    some = logs[:, :10]
+    top = some.max(1, keepdims=True)
+    return (top[:, 0] + np.log(np.exp(some - top).sum(1))) - logs[:, 10]
+
+
+def min_confidence() -> float:
+    """The probability that at least 99 of 100 digits of photographs reach."""
+    return float(_weights()["min confidence"])
+
+
+@cache
+def _weights() -> dict[str, np.ndarray]:
+    file = resources.files("kerasconv.pictures") / "_judge.npz"
+    with file.open("rb") as stream, np.load(stream) as stored:
+        # One byte a weight, and what one step is worth, an output at a time.
+        return {
+            name: stored[name].astype(np.float32) * stored[f"{name} step"]
+            if f"{name} step" in stored
+            else stored[name].astype(np.float32)
+            for name in stored
+            if not name.endswith(" step")
+        }
+
+
+def _answer(images: np.ndarray) -> np.ndarray:
+    w = _weights()
+    x = images[..., None]
+    for i in "12":
+        x = _pooled(_convolved(x, w[f"kernel{i}"], w[f"bias{i}"]))
+    x = x.reshape(len(x), -1)
+    x = np.maximum(x @ w["dense"] + w["dense bias"], 0)
+    x = x @ w["logits"] + w["logits bias"]
+    x -= x.max(1, keepdims=True)
+    return x - np.log(np.exp(x).sum(1, keepdims=True))
+
+
+def _convolved(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """A 3 x 3 convolution without a border, as one product of matrices, and ReLU."""
+    _, height, width, _ = x.shape
+    windows = np.concatenate(
+        [
+            x[:, i : height - 2 + i, j : width - 2 + j]
+            for i in range(3)
+            for j in range(3)
+        ],
+        axis=-1,
+    )
+    return np.maximum(windows @ kernel.reshape(-1, kernel.shape[-1]) + bias, 0)
+
+
+def _pooled(x: np.ndarray) -> np.ndarray:
+    """The largest of every 2 x 2; an odd last row or column falls away."""
+    height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
+    x = x[:, :height, :width]
+    x = np.maximum(x[:, ::2], x[:, 1::2])
+    return np.maximum(x[:, :, ::2], x[:, :, 1::2])

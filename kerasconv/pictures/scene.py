@@ -1,0 +1,447 @@
+"""The digits in a photograph: found, prepared, and put in the order of reading."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from kerasconv._pixels import to_unit
+from kerasconv.pictures import digit as mnist
+from kerasconv.pictures import ink as inks
+from kerasconv.pictures import judge, paper, sheet, strokes
+
+# A photograph is looked at in a view this large, and closer in one this large.
+_VIEW, CLOSER = 400, 1600
+# A digit is looked at closer until it takes up so many pixels.
+_DETAIL = 64
+# Ink of a stroke this share of the digit's height thick or thinner is thickened.
+_THIN = 0.085
+# What is wider than so many heights may be two digits that touch; one is seldom wider
+# than this.
+_WIDE, _ONE = 0.75, 1.1
+# So confident that no other way is tried; where the rim tells what is paper, and this
+# share of all that differs from it is the digit, a little less will do.
+_CERTAIN, _SURE, _ALL = 0.9, 0.95, 0.85
+# Of two digits that touch the less certain is at least this likely to be one, and where
+# both together are no wider than one may be, this likely.
+_OF_CUT = 0.6
+_HALF, _HALF_OF_NARROW = 0.85, 0.95
+# Beside an edge the darker side is lighter than the ink by less than this share of what
+# the lighter one is.
+_EDGE = 0.25
+# So many neighbours are tried as one digit, and so many pieces as two, in each look.
+_TRIES, _CUTS = 8, 3
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One digit that was found in a picture, or what may be one.
+
+    Attributes:
+        image: float32 of shape (28, 28), as of `prepare_digit`.
+        box: (left, top, right, bottom) in pixels of the picture.
+        confidence: how sure it is that this is a digit, of whichever class, from 0 to
+            1.
+    """
+
+    image: np.ndarray
+    box: Box
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a view: which of its pixels are the ink of one digit."""
+
+    own: np.ndarray
+    top: int
+    left: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One way to tell ink from paper in a view, and what is ink by it."""
+
+    base: np.ndarray
+    level: np.ndarray
+    paper: np.ndarray
+    ink: inks.Ink
+    mask: np.ndarray
+    top: float
+    left: float
+    scale: float
+
+    @property
+    def step(self) -> float:
+        return self.base.shape[0] / self.mask.shape[0]
+
+    def pieces(self) -> list[_Piece]:
+        labels, groups = strokes.grouped(self.mask, self.ink.strength)
+        contrast = self.ink.strength * self.paper
+        pieces = []
+        for group in groups:
+            top, left, bottom, right = group.box
+            own = np.isin(labels[top:bottom, left:right], group.parts)
+            weight = float(contrast[top:bottom, left:right][own].sum())
+            pieces.append(_Piece(own, top, left, weight))
+        return pieces
+
+    def is_edge(self, piece: _Piece) -> bool:
+        """Whether a piece lies along an edge: on one side all is as dark as it is."""
+        reach = 6
+        height, width = piece.own.shape
+        rows = slice(max(0, piece.top - reach), piece.top + height + reach)
+        columns = slice(max(0, piece.left - reach), piece.left + width + reach)
+        level, mask = self.level[rows, columns], self.mask[rows, columns]
+        own = np.zeros(mask.shape, bool)
+        y, x = piece.top - rows.start, piece.left - columns.start
+        own[y : y + height, x : x + width] = piece.own
+        near = ndimage.binary_dilation(own, iterations=2)
+        ring = ndimage.binary_dilation(near, iterations=reach - 2) & ~near & ~mask
+        if not ring.any():
+            return False
+        dark, light = np.quantile(level[ring], (0.2, 0.8)) - np.median(level[own])
+        return bool(dark < _EDGE * light)
+
+    def box(self, piece: _Piece) -> Box:
+        height, width = piece.own.shape
+        sides = (
+            self.step * piece.left + self.left,
+            self.step * piece.top + self.top,
+            self.step * (piece.left + width) + self.left,
+            self.step * (piece.top + height) + self.top,
+        )
+        return tuple(round(self.scale * side) for side in sides)  # type: ignore[return-value]
+
+    def digit(self, piece: _Piece) -> np.ndarray:
+        """The ink of a piece as an MNIST digit, looked at closer where it is small."""
+        own = np.pad(piece.own, 2)
+        height, width = own.shape
+        top, left = piece.top - 2, piece.left - 2
+        rows = np.clip(np.arange(top, top + height), 0, self.mask.shape[0] - 1)
+        columns = np.clip(np.arange(left, left + width), 0, self.mask.shape[1] - 1)
+        near = ndimage.binary_dilation(own, np.ones((3, 3), bool))
+        strength = self.ink.strength[rows[:, None], columns]
+        closer = min(self.step, 1.5 * _DETAIL / max(piece.own.shape))
+        if closer > 1.2:
+            step = self.step
+            size = (round(width * closer), round(height * closer))
+            corners = [left, top, left + width, top + height]
+            crop = Image.fromarray(self.base).transform(
+                size, Image.Transform.EXTENT, [step * side for side in corners], 2
+            )
+            level = _resized(self.paper[rows[:, None], columns], size)
+            strength = np.clip(1 - np.asarray(crop) / np.maximum(level, 0.02), 0, 1)
+            near = _resized(near, size) > 0.3
+            own = _resized(own, size) > 0.5
+        elif closer < 0.8:  # more pixels than a digit of 20 has use for
+            size = (round(width * closer), round(height * closer))
+            strength = _resized(np.where(near, strength, 0), size)
+            near = _resized(near, size) > 0.2
+            own = _resized(own, size) > 0.5
+        full = float(np.quantile(strength[own], 0.6)) if own.any() else 0.0
+        level = np.where(near, np.clip(strength / max(full, 1e-6), 0, 1), 0)
+        level = np.where(level < 0.15, 0, level).astype(np.float32)
+        level = _thickened(level)
+        level = level[paper.box(level > 0.25)]
+        if not level.size:
+            return np.zeros((mnist.FIELD, mnist.FIELD), np.float32)
+        return to_unit(mnist.centred(mnist.fitted(level)))
+
+
+def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+
+
+def _thickened(level: np.ndarray) -> np.ndarray:
+    """Ink of a thin pen made as thick as MNIST's thinnest."""
+    mask = level > 0.5
+    depth = ndimage.distance_transform_edt(mask)[mask]
+    if not depth.size:
+        return level
+    # In a stroke the mean depth is a quarter of its width.
+    width = 4 * float(depth.mean()) - 1
+    rows, columns = paper.box(mask)
+    longest = max(rows.stop - rows.start, columns.stop - columns.start)
+    missing = _THIN * longest - width
+    if missing <= 0.5:
+        return level
+    side = round(missing) | 1
+    place = np.arange(side) - (side - 1) / 2
+    disk = place[:, None] ** 2 + place**2 <= (side / 2) ** 2
+    return ndimage.grey_dilation(np.pad(level, side), footprint=disk)
+
+
+def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[Found]:
+    """What may be digits in a grey picture, in the order of reading, each judged.
+
+    Args:
+        grey: grey levels in [0, 1], of shape (height, width).
+        single: there is one digit at most: the best of what is found.
+        scale: how many pixels of the user's picture one of these is, for the boxes.
+    """
+    best: tuple[float, list[Found]] = (-np.inf, [])
+    easy = _easy(grey, scale)
+    if easy is not None:
+        digit, weight, settled = easy
+        if settled:
+            return [digit]
+        best = (_worth([digit], [weight]), [digit])
+    for look in _looks(grey, scale):
+        pieces = look.pieces()
+        if pieces:
+            before = len(pieces)
+            pieces, found = _judged(look, pieces)
+            weights = [piece.weight for piece in pieces]
+            found = _in_context(found, weights)
+            worth = _worth(found, weights)
+            cut = len(found) > before
+            if cut:
+                worth *= _OF_CUT  # a line that crosses a digit can be cut off, too
+            if worth > best[0]:
+                best = (worth, found)
+            if not cut and all(each.confidence > _CERTAIN for each in found):
+                break
+    found = _in_order(best[1])
+    if easy is None and all(each.confidence < 0.5 for each in found):
+        return []  # paper, and what is seen in it when one looks too closely
+    if single and found:
+        return [max(found, key=lambda each: each.confidence)]
+    return found
+
+
+def find_digits(
+    image: np.ndarray | Image.Image,
+    *,
+    single: bool = False,
+    min_confidence: float | None = None,
+) -> list[Found]:
+    """Finds the digits in a photograph or a scan.
+
+    Ink is told from paper by the picture's rim, and by the median of every pixel's
+    neighbourhood, by which what is darker, or lighter, is ink; a sheet on a desk is cut
+    out first, and long thin lines are tried with and without. Of these ways the one
+    counts whose ink makes most digits, judged by a small network. Parts that make one
+    digit are joined, and two that touch are cut. Each is brought to what MNIST is, as
+    by `prepare_digit`; the strokes of a thin pen are thickened.
+
+    Args:
+        image: grey levels of shape (height, width) or (height, width, 1), integers or
+            floats in [0, 1] (as of `read_image`), or a Pillow image of any mode.
+        single: there is one digit at most: the one of which it is most sure.
+        min_confidence: of what it is less sure that it is a digit is left out. Default:
+            that of `judge.min_confidence`.
+
+    Returns:
+        The digits in the order of reading: lines from the top, each from the left.
+
+    Raises:
+        ValueError: the array is not one grey picture.
+
+    Source:
+        The threshold: N. Otsu, 1979, "A threshold selection method from gray-level
+        histograms". Otherwise as of `prepare_digit`.
+
+    Example:
+        >>> page = np.full((100, 160), 255, np.uint8)
+        >>> page[20:80, 40:48] = page[20:80, 100:108] = 0  # two strokes
+        >>> [digit.box for digit in find_digits(page)]
+        [(40, 20, 48, 80), (100, 20, 108, 80)]
+    """
+    grey = mnist.as_grey(image)
+    if min_confidence is None:
+        min_confidence = judge.min_confidence()
+    found = find(inks.shrunk(grey, CLOSER), single=single, scale=_scale(grey))
+    return [each for each in found if each.confidence >= min_confidence]
+
+
+def _scale(grey: np.ndarray) -> float:
+    return max(1.0, max(grey.shape) / CLOSER)
+
+
+def lines(boxes: list[Box]) -> list[int]:
+    """How many of the boxes, in the order of reading, stand on each line."""
+    return [len(line) for line in strokes.lines_of(_groups(boxes))]
+
+
+def _in_order(found: list[Found]) -> list[Found]:
+    groups = strokes.in_reading_order(_groups([each.box for each in found]))
+    return [found[group.parts[0]] for group in groups]
+
+
+def _groups(boxes: list[Box]) -> list[strokes.Group]:
+    return [
+        strokes.Group((top, left, bottom, right), (i,), 0.0)
+        for i, (left, top, right, bottom) in enumerate(boxes)
+    ]
+
+
+def _easy(grey: np.ndarray, scale: float) -> tuple[Found, float, bool] | None:
+    """The digit as `prepare_digit` finds it, its ink, and whether that settles it."""
+    height, width = grey.shape
+    whole = (0, 0, round(scale * width), round(scale * height))
+    already = mnist.as_mnist(grey)
+    if already is not None:
+        image = to_unit(already)
+        return Found(image, whole, _confidences([image])[0]), 1.0, True
+    cut = paper.find_ink(grey)
+    if cut is None:
+        return None
+    image = to_unit(mnist.centred(mnist.fitted(cut.ink)))
+    confidence = _confidences([image])[0]
+    left, top, right, bottom = cut.box
+    pixel = (right - left) * (bottom - top) / cut.ink.size
+    step = max(1.0, max(grey.shape) / _VIEW)
+    box = tuple(round(scale * side) for side in cut.box)
+    found = Found(image, box, confidence)  # type: ignore[arg-type]
+    weight = float(cut.ink.sum()) * pixel / step**2
+    return found, weight, confidence > _SURE and cut.share > _ALL
+
+
+def _looks(grey: np.ndarray, scale: float) -> Iterator[_Look]:
+    """Every way in which the ink of a grey picture may be told from its paper."""
+    whole = inks.shrunk(grey, CLOSER)
+    base, (top, left) = sheet.cut_out(whole)
+    scale *= grey.shape[0] / whole.shape[0]
+    view = inks.shrunk(base, _VIEW)
+    if min(view.shape) > 100:
+        view = ndimage.gaussian_filter(view, 0.7)
+    for turned in (False, True):
+        b, v = (1 - base, 1 - view) if turned else (base, view)
+        level = inks.background(v)
+        seen: list[np.ndarray] = []
+        for close in (False, True):
+            around = inks.close_background(v, level) if close else level
+            ink = inks.find_ink(v, around)
+            for mask in (ink.mask, *strokes.without_lines(ink.mask)):
+                least = 0.005 * mask.sum()
+                if any((mask ^ other).sum() <= least for other in seen):
+                    continue
+                seen.append(mask)
+                yield _Look(b, v, around, ink, mask, top, left, scale)
+
+
+def _judged(look: _Look, pieces: list[_Piece]) -> tuple[list[_Piece], list[Found]]:
+    """The digits of a look: its pieces, joined or cut where that makes digits."""
+    images = [look.digit(piece) for piece in pieces]
+    sure = _confidences(images)
+    for i, piece in enumerate(pieces):
+        if sure[i] > _EDGE and look.is_edge(piece):
+            sure[i] = 0.0
+    pieces, images, sure = _joined(look, pieces, images, sure)
+    found: list[Found] = []
+    kept: list[_Piece] = []
+    cuts = 0
+    for piece, image, confidence in zip(pieces, images, sure, strict=True):
+        height, width = piece.own.shape
+        halves = None
+        if confidence < 0.5 and _WIDE * height < width < 5 * height and cuts < _CUTS:
+            cuts += 1
+            halves = _cut(look, piece)
+        for part, (of, its) in halves or [(piece, (image, confidence))]:
+            kept.append(part)
+            found.append(Found(of, look.box(part), its))
+    return kept, found
+
+
+def _joined(
+    look: _Look, pieces: list[_Piece], images: list[np.ndarray], sure: list[float]
+) -> tuple[list[_Piece], list[np.ndarray], list[float]]:
+    """Neighbours that are no digits and make one together, joined."""
+    i = tries = 0
+    while i + 1 < len(pieces) and tries < _TRIES:
+        if min(sure[i], sure[i + 1]) < 0.5:
+            both = _union(pieces[i], pieces[i + 1])
+            height, width = both.own.shape
+            if width < 1.3 * height:
+                tries += 1
+                image = look.digit(both)
+                (confidence,) = _confidences([image])
+                if confidence > max(_SURE, sure[i], sure[i + 1]):
+                    pieces = [*pieces[:i], both, *pieces[i + 2 :]]
+                    images = [*images[:i], image, *images[i + 2 :]]
+                    sure = [*sure[:i], confidence, *sure[i + 2 :]]
+                    i = max(0, i - 1)
+                    continue
+        i += 1
+    return pieces, images, sure
+
+
+def _union(a: _Piece, b: _Piece) -> _Piece:
+    top, left = min(a.top, b.top), min(a.left, b.left)
+    bottom = max(a.top + a.own.shape[0], b.top + b.own.shape[0])
+    right = max(a.left + a.own.shape[1], b.left + b.own.shape[1])
+    own = np.zeros((bottom - top, right - left), bool)
+    for piece in (a, b):
+        y, x = piece.top - top, piece.left - left
+        height, width = piece.own.shape
+        own[y : y + height, x : x + width] |= piece.own
+    return _Piece(own, top, left, a.weight + b.weight)
+
+
+def _cut(
+    look: _Look, piece: _Piece
+) -> list[tuple[_Piece, tuple[np.ndarray, float]]] | None:
+    """A piece as two digits that touch, by the best of some cuts, if it is that."""
+    height, width = piece.own.shape
+    y, x = np.mgrid[:height, :width]
+    tried: list[tuple[_Piece, _Piece]] = []
+    for slant in (0.0, 0.25, -0.25, 0.5):
+        place = x + slant * (y - height / 2)
+        for at in np.linspace(0.25, 0.75, 13) * width:
+            sides = [
+                _part(piece, piece.own & side) for side in (place < at, place >= at)
+            ]
+            if None not in sides:
+                tried.append(tuple(sides))  # type: ignore[arg-type]
+    if not tried:
+        return None
+    images = [look.digit(side) for pair in tried for side in pair]
+    sure = np.reshape(_confidences(images), (-1, 2))
+    best = int(sure.min(1).argmax())
+    if sure[best].min() < (_HALF if width > _ONE * height else _HALF_OF_NARROW):
+        return None
+    return [
+        (tried[best][side], (images[2 * best + side], float(sure[best, side])))
+        for side in (0, 1)
+    ]
+
+
+def _part(piece: _Piece, own: np.ndarray) -> _Piece | None:
+    rows, columns = paper.box(own)
+    share = own.sum() / piece.own.sum()
+    if share < 0.1:
+        return None
+    return _Piece(
+        own[rows, columns],
+        piece.top + rows.start,
+        piece.left + columns.start,
+        float(share * piece.weight),
+    )
+
+
+def _confidences(images: list[np.ndarray]) -> list[float]:
+    odds = judge.digit_odds(np.stack(images))
+    return (1 / (1 + np.exp(-odds.astype(np.float64)))).tolist()
+
+
+def _in_context(found: list[Found], weights: list[float]) -> list[Found]:
+    """Less sure of digits among ink that is none: a letter of a word may look so."""
+    share = sum(
+        weight
+        for each, weight in zip(found, weights, strict=True)
+        if each.confidence >= 0.5
+    ) / (sum(weights) or 1.0)
+    return [replace(each, confidence=share * each.confidence) for each in found]
+
+
+def _worth(found: list[Found], weights: list[float]) -> float:
+    """How much ink a look explains as digits."""
+    parts = zip(found, weights, strict=True)
+    return sum(weight * each.confidence**4 for each, weight in parts) ** 0.5

@@ -1,0 +1,103 @@
+"""A sheet of paper on a darker desk, cut out of the picture."""
+
+import numpy as np
+from scipy import ndimage, spatial
+
+from kerasconv.pictures.ink import otsu, shrunk
+
+# The share of the picture that a sheet takes, of its convex hull and of the rectangle
+# about it that it fills, and of the picture's rim that it may take.
+_LEAST, _MOST, _SOLID, _AT_RIM = 0.08, 0.9, 0.8, 0.2
+_STEP = 40 / 255  # paper is this much lighter than the desk
+_SIDE, _LEVELS = 100, 7
+
+
+def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    """The picture of the sheet alone, and where its first pixel was (row, column).
+
+    What lies beside the sheet within that picture takes the level of its paper. A
+    picture that shows no sheet as a whole comes back as it is.
+    """
+    whole = picture, (0, 0)
+    view = shrunk(picture, _SIDE)
+    if min(view.shape) < 16:
+        return whole
+    low, high = np.quantile(view, (0.02, 0.98))
+    if high - low < _STEP:
+        return whole
+    levels = [*np.linspace(low, high, _LEVELS + 2)[1:-1], otsu(view)]
+    # Of what looks like a sheet the largest: a shadow across it has a border too.
+    found = [
+        (each[0].sum(), i, each)
+        for i, each in enumerate(_sheet(view, level) for level in levels)
+        if each
+    ]
+    if not found:
+        return whole
+    _, _, (sheet, hull) = max(found)
+    scale = picture.shape[0] / view.shape[0], picture.shape[1] / view.shape[1]
+    return _within(picture, hull.equations, scale, np.argwhere(sheet))
+
+
+def _sheet(
+    view: np.ndarray, level: float
+) -> tuple[np.ndarray, spatial.ConvexHull] | None:
+    """The largest part lighter than `level`, and its hull, if it looks like a sheet."""
+    bright = ndimage.binary_opening(view > level, iterations=2)
+    groups, count = ndimage.label(bright)
+    if not count:
+        return None
+    sizes = np.bincount(groups.ravel())
+    sizes[0] = 0
+    sheet = ndimage.binary_fill_holes(groups == sizes.argmax())
+    rim = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]]).mean()
+    if not _LEAST < sheet.mean() < _MOST or rim > _AT_RIM:
+        return None
+    near = ndimage.binary_dilation(sheet)
+    around = ndimage.binary_dilation(near, iterations=2) & ~near
+    inside = sheet & ~ndimage.binary_erosion(sheet, iterations=4)
+    if np.median(view[inside]) - np.median(view[around]) < _STEP:
+        return None
+    points = np.argwhere(sheet)
+    hull = spatial.ConvexHull(points)
+    corners = points[hull.vertices]
+    # In two dimensions a hull's volume is its area.
+    if sheet.sum() < _SOLID * hull.volume or sheet.sum() < _SOLID * _rectangle(corners):
+        return None
+    return sheet, hull
+
+
+def _rectangle(corners: np.ndarray) -> float:
+    """The area of the smallest rectangle about a convex polygon."""
+    sides = np.roll(corners, -1, 0) - corners
+    angles = np.arctan2(sides[:, 0], sides[:, 1])
+    areas = []
+    for angle in angles:
+        turn = np.array(
+            [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        )
+        areas.append(np.prod(np.ptp(corners @ turn, axis=0) + 1))
+    return float(min(areas))
+
+
+def _within(
+    picture: np.ndarray,
+    equations: np.ndarray,
+    scale: tuple[float, float],
+    points: np.ndarray,
+) -> tuple[np.ndarray, tuple[int, int]]:
+    top, left = (max(0, int(v)) for v in points.min(0) * scale)
+    bottom, right = (int(np.ceil(v)) for v in (points.max(0) + 1) * scale)
+    part = picture[top:bottom, left:right]
+    y = (np.arange(top, top + part.shape[0]) + 0.5) / scale[0] - 0.5
+    x = (np.arange(left, left + part.shape[1]) + 0.5) / scale[1] - 0.5
+    # A pixel and a half of the small view inside every side of the hull.
+    inside = np.ones(part.shape, bool)
+    for down, across, offset in equations:
+        inside &= down * y[:, None] + across * x + offset < -1.5
+    if not inside.any():
+        return picture, (0, 0)
+    return np.where(inside, part, np.median(part[inside])).astype(np.float32), (
+        top,
+        left,
+    )

@@ -1,0 +1,214 @@
+"""Ink grouped into digits: lines taken out, parts joined, in the order of reading."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+# A line is a run at least this share of the longer side long: one that lies, under a
+# small digit, and one that stands, which a 1 is as well.
+_LYING, _STANDING = 0.12, 0.18
+# Of the parts of the ink the heaviest few are looked at.
+_PARTS = 48
+# A part whose inscribed square is this share of its longer side is a blob, no stroke.
+_BLOB = 0.45
+# Parts lighter than this share of the heaviest are specks; groups lower than this
+# share of the highest are no digits of the same number.
+_SPECK, _LOW = 0.05, 0.4
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parts of the ink that make one digit.
+
+    Attributes:
+        box: (top, left, bottom, right) in pixels of the view.
+        parts: the numbers of its parts.
+        weight: the sum of its ink's strength.
+    """
+
+    box: tuple[int, int, int, int]
+    parts: tuple[int, ...]
+    weight: float
+
+    @property
+    def height(self) -> int:
+        """Its rows."""
+        return self.box[2] - self.box[0]
+
+    @property
+    def width(self) -> int:
+        """Its columns."""
+        return self.box[3] - self.box[1]
+
+
+def without_lines(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mask without long thin lines that lie, and without those that stand as well.
+
+    Lines may be tilted by a little. What crosses one, and so is longer across it than
+    the line is wide, stays. A 1 is itself a line that stands.
+    """
+    lying = mask & ~_lines(mask, _LYING)
+    return lying, lying & ~_lines(mask.T, _STANDING).T
+
+
+def _lines(mask: np.ndarray, share: float) -> np.ndarray:
+    """The pixels of thin lines along the rows, this share of the longer side long."""
+    length = max(15, round(share * max(mask.shape)))
+    thick = ndimage.maximum_filter1d(mask.astype(np.uint8), 5, axis=0)
+    runs = _opened(thick, length, axis=1).astype(bool) & mask
+    if not runs.any():
+        return runs
+    # How thick the lines are: the median run down a column, of those that are in one.
+    columns = runs.sum(0)
+    starts = (np.diff(runs.astype(np.int8), axis=0, prepend=0) == 1).sum(0)
+    width = float(np.median(columns[starts > 0] / starts[starts > 0]))
+    if width > 0.04 * max(mask.shape):
+        return np.zeros(mask.shape, bool)
+    crossing = _opened(mask.astype(np.uint8), round(1.6 * width) + 2, axis=0)
+    return runs & ~crossing.astype(bool)
+
+
+def _opened(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
+    thin = ndimage.minimum_filter1d(mask, length, axis=axis, mode="constant")
+    # The other origin, so that an even length moves nothing.
+    origin = -1 if length % 2 == 0 else 0
+    return ndimage.maximum_filter1d(
+        thin, length, axis=axis, mode="constant", origin=origin
+    )
+
+
+def grouped(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, list[Group]]:
+    """The number of each pixel's part (0: none), and the digits that parts make.
+
+    The groups come in the order of reading: lines from the top, each from the left.
+    """
+    labels, count = ndimage.label(mask, np.ones((3, 3), bool))
+    if not count:
+        return labels, []
+    weights = np.bincount(labels.ravel(), np.where(mask, strength, 0).ravel())
+    weights[0] = 0
+    heaviest = np.argsort(-weights, kind="stable")[:_PARTS]
+    boxes = ndimage.find_objects(labels)
+    parts = {
+        int(i): Group(_corners(boxes[i - 1]), (int(i),), float(weights[i]))
+        for i in heaviest
+        if weights[i] > 0
+    }
+    parts = _strokes(parts, labels)
+    if not parts:
+        return labels, []
+    top = max(part.weight for part in parts.values())
+    kept = [part for part in parts.values() if part.weight >= _SPECK * top]
+    groups = _joined(kept)
+    highest = max(max(group.height, group.width // 2) for group in groups)
+    groups = [group for group in groups if group.height >= _LOW * highest]
+    return labels, in_reading_order(groups)
+
+
+def _corners(box: tuple[slice, slice]) -> tuple[int, int, int, int]:
+    rows, columns = box
+    return rows.start, columns.start, rows.stop, columns.stop
+
+
+def _strokes(parts: dict[int, Group], labels: np.ndarray) -> dict[int, Group]:
+    """The parts that may belong to a digit: no blobs, no bars, none that is cut off."""
+    height, width = labels.shape
+    kept: dict[int, Group] = {}
+    cut: dict[int, Group] = {}
+    bars: dict[int, Group] = {}
+    for i, part in parts.items():
+        top, left, bottom, right = part.box
+        own = labels[top:bottom, left:right] == i
+        longer = max(own.shape)
+        depth = ndimage.distance_transform_cdt(np.pad(own, 1), "chessboard").max()
+        if longer > 6 and 2 * depth - 1 > _BLOB * longer:
+            continue
+        if _is_bar(own):
+            bars[i] = part
+            continue
+        at_rim = top == 0 or left == 0 or bottom == height or right == width
+        (cut if at_rim else kept)[i] = part
+    if not kept:
+        return cut
+    # A bar that is shorter than a digit is high belongs to one, and others are lines.
+    highest = max(part.height for part in kept.values())
+    kept |= {i: bar for i, bar in bars.items() if bar.width < 0.8 * highest}
+    # What touches the rim is a digit of a number that is as high as the others, or,
+    # where it is nearly all the ink there is, the digit.
+    heights = [part.box[2] - part.box[0] for part in kept.values()]
+    height = float(np.median([h for h in heights if h >= 0.5 * max(heights)]))
+    like = {i: part for i, part in cut.items() if 0.6 < part.height / height < 1.6}
+    heaviest = max(part.weight for part in kept.values())
+    most = max((part.weight for part in cut.values()), default=0)
+    return kept | like if heaviest > 0.1 * most else cut
+
+
+def _is_bar(own: np.ndarray) -> bool:
+    """Whether a part is a bar that lies: six times as long as it is thick."""
+    y, x = np.nonzero(own)
+    if len(y) < 8:
+        return False
+    spread = np.cov(np.stack([y, x]))
+    (minor, major), axes = np.linalg.eigh(spread)
+    if major <= 0 or np.sqrt(max(minor, 0.08) / major) > 0.16:
+        return False
+    return abs(axes[1, 1]) > abs(axes[0, 1])
+
+
+def _joined(parts: list[Group]) -> list[Group]:
+    """Parts that make one digit joined: small ones to the nearest large one."""
+    groups = sorted(parts, key=lambda part: -part.height)
+    joined: list[Group] = []
+    for part in groups:
+        near = [(_distance(part, other), i) for i, other in enumerate(joined)]
+        distance, i = min(near, default=(np.inf, -1))
+        if i >= 0 and _belongs(part, joined[i], distance):
+            joined[i] = union(joined[i], part)
+        else:
+            joined.append(part)
+    return joined
+
+
+def _belongs(part: Group, other: Group, distance: float) -> bool:
+    shared = min(part.box[3], other.box[3]) - max(part.box[1], other.box[1])
+    overlap = shared / max(1, min(part.width, other.width))
+    if part.height < 0.5 * other.height:
+        return distance < 0.3 * other.height and overlap > -0.3
+    return overlap > 0.6 and distance < 0.15 * other.height
+
+
+def _distance(a: Group, b: Group) -> float:
+    down = max(a.box[0] - b.box[2], b.box[0] - a.box[2], 0)
+    across = max(a.box[1] - b.box[3], b.box[1] - a.box[3], 0)
+    return float(np.hypot(down, across))
+
+
+def union(*groups: Group) -> Group:
+    """One group of all parts."""
+    corners = np.array([group.box for group in groups])
+    return Group(
+        (*map(int, corners[:, :2].min(0)), *map(int, corners[:, 2:].max(0))),  # type: ignore[arg-type]
+        tuple(part for group in groups for part in group.parts),
+        sum(group.weight for group in groups),
+    )
+
+
+def in_reading_order(groups: list[Group]) -> list[Group]:
+    """Lines from the top, and each from the left."""
+    return [group for line in lines_of(groups) for group in line]
+
+
+def lines_of(groups: list[Group]) -> list[list[Group]]:
+    """The groups of every line: those that share half of the lower one's rows."""
+    lines: list[list[Group]] = []
+    for group in sorted(groups, key=lambda group: group.box[0] + group.box[2]):
+        for line in lines:
+            near = min(line, key=lambda other: abs(other.box[1] - group.box[1]))
+            shared = min(near.box[2], group.box[2]) - max(near.box[0], group.box[0])
+            if shared > 0.4 * min(near.height, group.height):
+                line.append(group)
+                break
+        else:
+            lines.append([group])
+    return [sorted(line, key=lambda group: group.box[1]) for line in lines]

@@ -1,0 +1,125 @@
+"""How well photographs are read, by kind, and what is refused.
+
+    python tests/benchmarks/reads.py [--count 40] [--split report] [--model mnist_cnn]
+                          [--before] [--write]
+
+prints a row a kind of `photographs.KINDS`: the percentage read right (all digits of a
+picture, in order; of what shows no digit, that none is answered), the percentage
+refused, and milliseconds of processor time from the grey levels to the answer. With
+--before it reads as `prepare_digit` alone would, one digit a picture. Below it says
+what other thresholds would lose and refuse. With --write all of this is
+the section `reading` of the model's card; `python -m kerasconv.training.page models`
+then renders it.
+
+The writers, fonts, papers and shadows of the split "report" were seen by nothing that
+was chosen or trained: that was done on "train" and "validation".
+"""
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import photographs
+
+from kerasconv.models import find_card
+from kerasconv.pictures import prepare_digit
+from kerasconv.reading import Answer, Reader
+
+THRESHOLDS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
+GROUPS = ("EASY", "HARD", "NUMBERS", "TOUCHING", "BLANKS", "NON_DIGITS")
+
+
+def measure(
+    reader: Reader, count: int, split: str, before: bool = False
+) -> tuple[dict, dict]:
+    """Facts a kind, and the confidence of every single digit and of every non-digit."""
+    kinds, sure = {}, defaultdict(list)
+    for kind in photographs.KINDS:
+        right = refused = 0
+        spent = 0.0
+        for seed in range(count):
+            shown = photographs.photograph(kind, seed, split)
+            grey = np.asarray(Image.fromarray(shown.image).convert("L"))
+            began = time.process_time()
+            if before:
+                image = prepare_digit(grey)[..., None]
+                prepared = Answer(kind, image, status="ok" if image.any() else "blank")
+            else:
+                prepared = reader.prepare(grey, kind)
+            (answer,) = reader.answers([prepared])
+            spent += time.process_time() - began
+            refuses = answer.status in ("blank", "no digit", "unsure")
+            refused += refuses
+            right += answer.text == shown.text if shown.text else refuses
+            if len(shown.text) < 2:
+                found = max((each.confidence for each in answer.digits), default=0.0)
+                sure[bool(shown.text)].append(found)
+        kinds[kind] = {
+            "right": round(right / count, 4),
+            "refused": round(refused / count, 4),
+            "milliseconds": round(1000 * spent / count, 1),
+        }
+    return kinds, sure
+
+
+def table(kinds: dict) -> str:
+    lines = []
+    for group in GROUPS:
+        members = [
+            kind for kind in photographs.KINDS if kind in getattr(photographs, group)
+        ]
+        for kind in members:
+            facts = kinds[kind]
+            lines.append(
+                f"{kind:34s}{facts['right']:8.1%}{facts['refused']:9.1%}"
+                f"{facts['milliseconds']:9.1f}"
+            )
+        mean = np.mean([kinds[kind]["right"] for kind in members])
+        lines.append(f"{group.lower().replace('_', ' '):34s}{mean:8.1%}\n")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--split", default="report")
+    parser.add_argument("--model", default="mnist_cnn")
+    parser.add_argument("--before", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    reader = Reader(asked.model)
+    kinds, sure = measure(reader, asked.count, asked.split, asked.before)
+    print(table(kinds))
+    thresholds = [
+        {
+            "min_confidence": threshold,
+            "digits_lost": round(float(np.mean(np.less(sure[True], threshold))), 4),
+            "others_refused": round(float(np.mean(np.less(sure[False], threshold))), 4),
+        }
+        for threshold in THRESHOLDS
+    ]
+    for row in thresholds:
+        print("from {min_confidence}: {digits_lost:.1%} of digits lost, "
+              "{others_refused:.1%} of what is none refused".format(**row))  # fmt: skip
+    if asked.write:
+        from kerasconv.training import card
+
+        known = find_card(asked.model)
+        facts = dict(known.facts)
+        facts["reading"] = {
+            "min_confidence": round(reader.min_confidence, 4),
+            "pictures_a_kind": asked.count,
+            "thresholds": thresholds,
+            "kinds": kinds,
+        }
+        card.write(known.path.with_suffix(".toml"), facts)
+
+
+if __name__ == "__main__":
+    main()

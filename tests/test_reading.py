@@ -1,0 +1,313 @@
+"""From a photograph to an answer: digits found, in order, and what is none refused."""
+
+import csv
+import io
+import json
+import pickle
+
+import numpy as np
+import photographs
+import pytest
+import test_cli
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage, signal
+
+import kerasconv
+from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.pictures import find_digits, judge, read_image, read_reduced
+from kerasconv.pictures.scene import Found
+from kerasconv.reading import Reader, read_digits
+
+run = test_cli.run
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader("mnist_cnn")
+
+
+@pytest.fixture
+def page(digits):
+    """Writes lines of digits of the package on a page, and says where they are."""
+    images, labels = digits
+
+    def page(*lines, side=60, paper=0.95, pen=0.15):
+        width = 60 + max(map(len, lines)) * (side + 30)
+        grey = np.full((80 + len(lines) * (side + 60), width), paper, np.float32)
+        boxes = []
+        for row, line in enumerate(lines):
+            for column, digit in enumerate(line):
+                first = int(np.flatnonzero(labels == int(digit))[0])
+                ink = Image.fromarray(images[first, 4:-4, 4:-4, 0])
+                ink = np.clip(np.asarray(ink.resize((side, side), 3)), 0, 1)
+                y, x = 60 + row * (side + 60), 40 + column * (side + 30)
+                grey[y : y + side, x : x + side] += (pen - paper) * ink
+                rows, columns = (np.flatnonzero((ink > 0.3).any(a)) for a in (1, 0))
+                boxes.append(
+                    (x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1)
+                )
+        return grey, boxes
+
+    return page
+
+
+def read(reader, source):
+    (answer,) = reader.answers([reader.prepare(source)])
+    return answer
+
+
+# Finding ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lines", [("7",), ("42",), ("9075",), ("314", "26")])
+def test_a_number_is_read_as_one_reads_it_with_a_box_a_digit(reader, page, lines):
+    grey, boxes = page(*lines)
+    answer = read(reader, grey)
+    assert answer.status == "ok"
+    assert answer.text == "\n".join(lines)
+    assert answer.prediction == (int(lines[0]) if lines == ("7",) else answer.text)
+    found = [digit.box for digit in answer.digits]
+    np.testing.assert_allclose(found, boxes, atol=6)
+    assert all(0 < digit.probabilities[0] <= 1 for digit in answer.digits)
+
+
+@pytest.mark.once
+def test_find_digits_needs_no_network_and_gives_boxes_and_images(page):
+    grey, boxes = page("86")
+    found = find_digits(grey)
+    assert all(isinstance(each, Found) for each in found)
+    np.testing.assert_allclose([each.box for each in found], boxes, atol=6)
+    assert all(each.image.shape == (28, 28) for each in found)
+    assert find_digits(np.ones((50, 50), np.float32)) == []
+
+
+@pytest.mark.once
+def test_single_gives_one_digit_at_most(page):
+    grey, _ = page("86")
+    assert len(find_digits(grey, single=True)) == 1
+
+
+def spoiled(grey):
+    """The same page under light, on a desk and with lines that a scan does not have."""
+    height, width = grey.shape
+    y, x = np.mgrid[:height, :width]
+    yield "shadow", grey * np.where(x + 0.3 * y > 0.45 * width, 0.45, 1)
+    yield "gradient", grey * (1 - 0.6 * x / width)
+    lined = grey.copy()
+    lined[height // 2 + 45 : height // 2 + 48, 20:-20] = 0.2
+    yield "underlined", lined
+    yield "on a desk", np.pad(grey, 90, constant_values=0.25)
+    yield "chalk", 1 - grey
+
+
+@pytest.mark.once
+def test_light_lines_and_desks_change_no_answer(reader, page):
+    grey = np.pad(page("5", side=90)[0], 60, mode="edge")
+    generator = np.random.default_rng(0)
+    for name, picture in spoiled(grey):
+        noisy = picture + generator.normal(0, 0.015, picture.shape)
+        answer = read(reader, np.clip(noisy, 0, 1).astype(np.float32))
+        assert (name, answer.text) == (name, "5")
+
+
+@pytest.mark.once
+def test_a_digit_as_in_mnist_comes_through_bit_for_bit(reader, digits):
+    for image in digits[0][:20]:
+        answer = reader.prepare(image)
+        assert len(answer.digits) == 1
+        np.testing.assert_array_equal(answer.digits[0].image, image)
+        assert answer.digits[0].box == (0, 0, 28, 28)
+
+
+# Refusing -----------------------------------------------------------------------------
+
+
+@pytest.mark.once
+def test_what_is_no_digit_is_refused(reader):
+    kinds = sorted(photographs.NON_DIGITS | photographs.BLANKS)
+    pictures = [photographs.photograph(kind, 11).image for kind in kinds]
+    answers = [
+        read(reader, np.asarray(Image.fromarray(p).convert("L"))) for p in pictures
+    ]
+    refused = [answer.status in ("blank", "no digit", "unsure") for answer in answers]
+    assert np.mean(refused) > 0.85
+    for answer in answers:
+        if answer.status != "ok":
+            assert answer.prediction is answer.probability is None
+            assert answer.error
+
+
+@pytest.mark.once
+def test_min_confidence_moves_what_is_refused(page):
+    grey, _ = page("3")
+    drawn = Image.new("L", (300, 200), 240)
+    ImageDraw.Draw(drawn).text((40, 40), "K", 20, font=ImageFont.load_default(90))
+    assert read(Reader(), np.asarray(drawn)).status == "no digit"
+    assert read(Reader(min_confidence=0), np.asarray(drawn)).status == "ok"
+    assert read(Reader(min_confidence=1), grey).status == "unsure"
+    assert read(Reader(min_confidence=1), grey).text == "?"
+    with pytest.raises(UsageError, match="from 0 to 1"):
+        Reader(min_confidence=1.5)
+
+
+@pytest.mark.once
+def test_the_judge_is_the_network_that_it_says():
+    """Every layer as its definition has it, with SciPy's correlation."""
+    images = np.random.default_rng(0).random((3, 28, 28)).astype(np.float32)
+    w = judge._weights()
+    for image, scores in zip(images, judge.scores(images), strict=True):
+        x = image[None].astype(np.float64)
+        for i in "12":
+            kernel, bias = w[f"kernel{i}"], w[f"bias{i}"]
+            x = np.stack(
+                [
+                    bias[j]
+                    + sum(
+                        signal.correlate2d(x[c], kernel[:, :, c, j], "valid")
+                        for c in range(len(x))
+                    )
+                    for j in range(len(bias))
+                ]
+            )
+            x = ndimage.maximum_filter(np.maximum(x, 0), (1, 2, 2), origin=(0, -1, -1))
+            x = x[:, : x.shape[1] // 2 * 2 : 2, : x.shape[2] // 2 * 2 : 2]
+        x = np.maximum(np.moveaxis(x, 0, -1).ravel() @ w["dense"] + w["dense bias"], 0)
+        x = x @ w["logits"] + w["logits bias"]
+        np.testing.assert_allclose(scores, x - np.logaddexp.reduce(x), atol=1e-4)
+
+
+@pytest.mark.once
+def test_no_images_have_no_scores():
+    assert judge.scores(np.zeros((0, 28, 28), np.float32)).shape == (0, 11)
+
+
+# The reader ---------------------------------------------------------------------------
+
+
+@pytest.mark.once
+def test_a_copy_in_another_process_prepares_and_cannot_answer(reader, page):
+    grey, _ = page("42")
+    copy = pickle.loads(pickle.dumps(reader))
+    prepared = copy.prepare(grey)
+    assert read(reader, grey).text == next(reader.answers([prepared])).text == "42"
+    with pytest.raises(ValueError, match="cannot answer"):
+        list(copy.answers([prepared]))
+
+
+@pytest.mark.once
+def test_a_file_and_its_bytes_give_the_same(reader, page, tmp_path):
+    path = tmp_path / "page.png"
+    Image.fromarray(np.rint(255 * page("42")[0]).astype(np.uint8)).save(path)
+    by_path, by_bytes = read(reader, path), read(reader, path.read_bytes())
+    assert by_path.text == by_bytes.text == kerasconv.read_digits(path).text == "42"
+    assert by_path.name == str(path)
+    bad = reader.prepare(b"no picture", "memory")
+    assert (bad.name, bad.status) == ("memory", "error")
+    with pytest.raises(KerasconvError, match="no such file"):
+        read_digits(tmp_path / "nothing.png")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_large_picture_is_read_reduced_and_its_boxes_are_of_the_file(
+    reader, page, tmp_path, suffix
+):
+    grey, boxes = page("42")
+    large = np.kron(np.rint(255 * grey), np.ones((16, 16))).astype(np.uint8)
+    Image.fromarray(large).save(tmp_path / f"large.{suffix}")
+    reduced, scale = read_reduced(tmp_path / f"large.{suffix}", 1600)
+    assert 1600 <= max(reduced.shape) < 3200
+    assert max(reduced.shape) * scale == pytest.approx(max(large.shape), rel=1e-6)
+    answer = read(reader, tmp_path / f"large.{suffix}")
+    assert answer.text == "42"
+    found = np.array([digit.box for digit in answer.digits])
+    np.testing.assert_allclose(found / 16, boxes, atol=7)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
+def test_every_mode_is_reduced_as_it_is_read(tmp_path, mode):
+    y, x = np.mgrid[:400, :300]
+    grey = Image.fromarray((40 + 0.5 * y + 0.1 * x).astype(np.uint8))
+    image = grey.convert("I").convert("I;16") if mode == "I;16" else grey.convert(mode)
+    path = tmp_path / ("picture.tiff" if mode in ("CMYK", "I;16") else "picture.png")
+    image.save(path)
+    whole = read_image(path)
+    reduced, scale = read_reduced(path, 100)
+    if mode == "I;16":
+        assert scale == 1
+        return
+    assert (reduced.shape, scale) == ((100, 75), 4)
+    expected = whole.reshape(100, 4, 75, 4).mean((1, 3))
+    np.testing.assert_allclose(reduced, expected, atol=0.01)
+
+
+# The command --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def number(page, tmp_path):
+    path = tmp_path / "number.png"
+    Image.fromarray(np.rint(255 * page("42", "7")[0]).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.once
+def test_json_and_csv_carry_text_digits_and_boxes(run, number):
+    (record,) = json.loads(run("predict", number, "--json").out)
+    assert record["text"] == record["prediction"] == "42\n7"
+    assert [each["digit"] for each in record["digits"]] == [4, 2, 7]
+    assert {each["status"] for each in record["digits"]} == {"ok"}
+    assert np.shape(record["boxes"]) == (3, 4)
+    (row,) = csv.DictReader(io.StringIO(run("predict", number, "--csv").out))
+    assert row["text"] == "42\n7"
+    assert json.loads(row["digits"]) == record["digits"]
+    assert json.loads(row["boxes"]) == record["boxes"]
+    assert "42" in run("predict", number).out
+
+
+@pytest.mark.once
+def test_save_draws_the_boxes_on_the_picture(run, number, tmp_path):
+    out = tmp_path / "read.png"
+    ended = run("predict", number, "--save", out)
+    assert ended.status == 0
+    before, after = (np.asarray(Image.open(f).convert("RGB")) for f in (number, out))
+    assert before.shape == after.shape
+    changed = (before != after).any(-1)
+    (record,) = json.loads(run("predict", number, "--json").out)
+    for left, top, right, bottom in record["boxes"]:
+        assert changed[top:bottom, left - 1].all()
+        assert not changed[top + 3 : bottom - 3, left + 3 : right - 3].any()
+
+
+@pytest.mark.once
+def test_save_takes_one_picture_of_digits_and_replaces_none_that_is_read(
+    run, number, tmp_path
+):
+    for arguments, words in (
+        ([number, number, "--save", tmp_path / "a.png"], "one picture"),
+        (["--save", tmp_path / "a.png"], "one picture"),
+        ([number, "--save", number], "the picture to read"),
+        ([number, "--save", tmp_path / "a.txt"], ".png"),
+        ([number, "--model", "cats_dogs_cnn", "--save", "a.png"], "something else"),
+        ([number, "--min-confidence", "2"], "min-confidence"),
+    ):
+        ended = run("predict", *arguments)
+        assert ended.status == 2, words
+        assert words in ended.err
+    assert sorted(tmp_path.iterdir()) == [number]
+
+
+@pytest.mark.once
+def test_a_picture_of_no_digit_says_so_and_is_no_failure(run, tmp_path):
+    letters = Image.new("L", (300, 200), 240)
+    font = ImageFont.load_default(90)
+    ImageDraw.Draw(letters).text((40, 40), "KRM", 20, font=font)
+    letters.save(tmp_path / "letters.png")
+    ended = run("predict", tmp_path / "letters.png", "--json")
+    assert ended.status == 0
+    (record,) = json.loads(ended.out)
+    assert record["status"] in ("no digit", "unsure")
+    assert record["prediction"] is record["probability"] is None
+    assert 0 <= record["digits"][0]["confidence"] < 1
+    assert "letters.png" in ended.err
