@@ -166,7 +166,7 @@ def prose(number):
 
 @once
 def test_the_tutorials_are_numbered_in_the_order_of_reading():
-    assert list(SCRIPTS) == [f"{i:02}" for i in range(1, 10)]
+    assert list(SCRIPTS) == [f"{i:02}" for i in range(1, 11)]
 
 
 @once

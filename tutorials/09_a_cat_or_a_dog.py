@@ -466,7 +466,4 @@ averaged = (one + other) / 2
 assert np.allclose(averaged.sum(axis=1), 1, atol=1e-5)
 
 # %% [markdown]
-# This was the last tutorial. What next? `kerasconv predict` reads your own pictures,
-# `kerasconv features` shows what a network sees in them, `kerasconv train` repeats the
-# recipes of the zoo, and `kerasconv.models` and `kerasconv.layers` are yours to build
-# with.
+# **Next:** [Your own pictures](10_your_own_pictures.py)
