@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import _command as command
 import _harness as harness
 import render
+import scale
 
 pytestmark = pytest.mark.once
 
@@ -233,3 +234,7 @@ def test_check_fails_where_a_page_differs_and_writes_nothing(
 
 def test_the_pages_quote_the_figures_that_are_kept():
     assert render.main(["--check"]) == 0
+
+
+def test_the_page_at_scale_says_what_was_measured():
+    assert scale.main(["render", "--check"]) == 0

@@ -122,7 +122,7 @@ pygments_dark_style = "a11y-high-contrast-dark"
 API = (
     *("layers", "ops", "kernels", "models", "predict", "pictures", "digits", "data"),
     *("augmentation", "corruptions", "metrics", "training", "export", "testing"),
-    *("plotting", "play", "tutorials", "backends", "errors"),
+    *("batch", "plotting", "play", "tutorials", "backends", "errors"),
 )
 
 

@@ -90,16 +90,16 @@ class Work:
         best: list[tuple[Any, Any]] = list(
             zip(map(str, answer.classes), answer.probabilities, strict=True)
         )
-        if not best and answer.prediction is not None:  # several digits
-            best = [(answer.prediction, answer.probability)]
+        if not best and answer.probability is not None:  # several digits
+            best = [(str(answer.prediction), answer.probability)]
         best += [(None, None)] * (self.top - len(best))
-        text, digits, boxes = answer.text, None, None
-        if answer.digits:
+        digits = boxes = None
+        if answer.digits:  # in words of JSON, as plain predict has them
             digits = json.dumps([digit.facts() for digit in answer.digits])
             boxes = json.dumps(answer.boxes)
         return [
-            path, member, *best[0], text, digits, boxes, answer.status, answer.error,
-            self.model_sha256, *(cell for pair in best[1:] for cell in pair),
+            path, member, *best[0], answer.text, digits, boxes, answer.status,
+            answer.error, self.model_sha256, *(c for pair in best[1:] for c in pair),
         ]  # fmt: skip
 
 
@@ -156,11 +156,7 @@ def _text(value: str | None) -> str | None:
 def _write_parquet(work: Work, rows: list[list[Any]], place: Path) -> None:
     pa = containers.needed("pyarrow", "writes Parquet")
     parquet = importlib.import_module("pyarrow.parquet")
-    types = {
-        "probability": pa.float32(),
-        "digits": pa.list_(pa.string()),
-        "boxes": pa.list_(pa.list_(pa.int32())),
-    }
+    types = {"probability": pa.float32()}
     columns = {}
     for k, name in enumerate(work.columns()):
         type = types.get(name.rstrip("_0123456789"), pa.string())
@@ -184,9 +180,6 @@ def _write_csv(work: Work, rows: list[list[Any]], place: Path) -> None:
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:.6f}"
-    if isinstance(value, list | tuple):
-        return " ".join(",".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
-                        for v in value)  # fmt: skip
     if not isinstance(value, str):
         return value
     # A name of unknown origin, which no spreadsheet shall run.

@@ -139,7 +139,8 @@ def predict(
         _batch.read_into_folder(
             paths, out, model=model, top=top, batch_size=batch_size, workers=workers,
             format=format, resume=resume, max_errors=max_errors, engine=engine,
-            address=address, column=column, trust=trust, backend=backend,
+            address=address, column=column, trust=trust, backend=backend, single=single,
+            min_confidence=min_confidence,
         )  # fmt: skip
         return
     _batch.refuse_without_out(
