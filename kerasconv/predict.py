@@ -375,6 +375,8 @@ def _exported(answer: Answer, weights: list, batch: Any) -> Callable:
     """The model as a graph of torch operations, without Keras's cost a layer."""
     import torch
 
+    from kerasconv._torch_graph import shorten
+
     class Program(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -386,7 +388,8 @@ def _exported(answer: Answer, weights: list, batch: Any) -> Callable:
 
     try:
         with torch.no_grad():
-            return torch.export.export(Program().eval(), (batch.clone(),)).module()
+            exported = torch.export.export(Program().eval(), (batch.clone(),))
+            return shorten(exported.module())
     except Exception:
         # What torch cannot export it can still run.
         return partial(answer, weights)

@@ -420,3 +420,70 @@ def test_feature_maps_are_what_scipy_computes_and_end_in_the_answer(
     np.testing.assert_allclose(maps["max_pooling2d"], pooled, rtol=1e-5, atol=1e-6)
     *_, last = maps.values()
     np.testing.assert_allclose(last, predictor(digits[0][0]), rtol=1e-5, atol=1e-6)
+
+
+def _residual(x):
+    before = keras.layers.Conv2D(4, 3, padding="same")(x)
+    return keras.layers.Add()([before, keras.layers.ReLU()(before)])
+
+
+# Where a graph of torch could be shortened too far: what is read twice, other ranks,
+# a convolution without a bias, one followed by another sum, strides and groups.
+NETWORKS = {
+    "residual": _residual,
+    "input": lambda x: keras.layers.Add()([x, keras.layers.ReLU()(x)]),
+    "no bias": keras.layers.Conv2D(4, 3, use_bias=False, activation="relu"),
+    "groups": keras.layers.Conv2D(4, 3, 2, "same", groups=2, activation="relu"),
+    "depthwise": keras.layers.DepthwiseConv2D(3, activation="relu"),
+    "transposed": keras.layers.Conv2DTranspose(3, 3, activation="relu"),
+    "one axis": lambda x: keras.layers.AveragePooling1D(2)(
+        keras.layers.Conv1D(4, 3, activation="relu")(keras.layers.Reshape((56, 2))(x))
+    ),
+    "normalised": lambda x: keras.layers.BatchNormalization()(
+        keras.layers.Conv2D(4, 3, activation="relu")(x)
+    ),
+    "normalised first": lambda x: keras.layers.ReLU()(
+        keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(x))
+    ),
+    "scaled": lambda x: keras.layers.Rescaling(2.0, [1.0, 2.0])(x),
+}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's graph")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_graph_of_torch_that_was_shortened_answers_as_keras_does(name):
+    inputs = keras.Input((8, 7, 2))
+    model = keras.Model(inputs, keras.layers.Flatten()(NETWORKS[name](inputs)))
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.uniform(0.1, 1, weight.shape))
+    images = random.normal(size=(3, 8, 7, 2)).astype("float32")
+    kept = images.copy()
+    predictor = Predictor(model, batch_size=3)
+    expected = keras.ops.convert_to_numpy(model(images, training=False))
+    scale = max(1, np.abs(expected).max())
+    for _ in range(2):
+        np.testing.assert_allclose(predictor(images), expected, atol=1e-6 * scale)
+        one = predictor(images[1])
+        np.testing.assert_allclose(one, expected[1], atol=1e-6 * scale)
+    np.testing.assert_array_equal(images, kept)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's graph")
+def test_torch_neither_copies_images_nor_turns_weights_at_each_call(monkeypatch):
+    from kerasconv import _torch_graph
+
+    made, shorten = [], _torch_graph.shorten
+
+    def look(program):
+        made.append(shorten(program))
+        return made[-1]
+
+    monkeypatch.setattr(_torch_graph, "shorten", look)
+    Predictor(mnist_cnn())(np.zeros((28, 28, 1), "float32"))
+    (program,) = made
+    names = [str(node.target).partition(".")[2] for node in program.graph.nodes]
+    names = [name.partition(".")[0] for name in names if name]
+    assert {"conv2d", "max_pool2d", "matmul"} <= set(names)
+    assert not {"contiguous", "to", "clone", "_assert_tensor_metadata"} & set(names)
+    assert names.count("add") == 1, "the bias of the Dense layer alone"
