@@ -264,6 +264,8 @@ class TestCardBeside:
             ('classes = ["a", 7]', "not all names"),
             (f'classes = ["a", "{"b" * 300}"]', "1 to 200 characters"),
             ('classes = ["a", "a"]', "name one twice"),
+            ('prepare = "digit"\nreading = {min_confidence = 2}', "not from 0 to 1"),
+            ('prepare = "digit"\nreading = 7', "not from 0 to 1"),
             ('classes = ["a", "b"]\nprepare = "run"', "`prepare` is none of digit"),
             ('classes = ["a", "b"]\nsize = [12]', "`size` is no height and width"),
             ('classes = ["a", "b"]\nsize = [99999, 1]', "`size` is no height"),

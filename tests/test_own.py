@@ -16,7 +16,7 @@ from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import card_of, load_model, mnist_cnn
 from kerasconv.predict import Predictor
 from kerasconv.training import folder as folders
-from kerasconv.training import gathering, own
+from kerasconv.training import gathering, own, own_card
 
 # Keras trains alike on all that train; two of them show what would differ.
 TRAINS = keras.backend.backend() in ("jax", "torch")
@@ -539,3 +539,19 @@ def test_keras_own_data_set_from_a_folder_is_taken(pets, tmp_path):
     card = quick(dataset, tmp_path)
     assert card.facts["classes"] == ["cat", "dog"]
     assert card.facts["arguments"]["input_shape"] == [32, 32, 3]
+
+
+@pytest.mark.once
+def test_at_most_one_of_a_hundred_that_are_read_right_is_refused():
+    generator = np.random.default_rng(0)
+    rows = generator.dirichlet(np.ones(3), 1000)
+    labels = np.where(generator.random(1000) < 0.8, rows.argmax(1), 0)
+    found = own_card.refusals({"validation": (rows, labels)})
+    right = rows.max(1)[rows.argmax(1) == labels]
+    lost = (right < found["min_confidence"]).mean()
+    assert 0.008 < lost <= 0.01
+    refused = rows.max(1) < found["min_confidence"]
+    assert found["validation_refused"] == refused.sum()
+    wrong = (rows.argmax(1) + 1) % 3
+    none = own_card.refusals({"validation": (rows, wrong)})
+    assert none["min_confidence"] == 0

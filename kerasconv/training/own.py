@@ -472,6 +472,9 @@ def _ship(
         if len(rows):
             said[part] = answers(run.model, pictures.images, rows)
             measured[part] = metrics.summary(said[part], pictures.labels[rows])
+    measured["reading"] = own_card.refusals(
+        {part: (said[part], pictures.labels[split == part]) for part in said}
+    )
     shown = "test" if "test" in said else "validation"
     rows = np.flatnonzero(split == shown)
     hardest = own_card.hardest(pictures, rows, said[shown])

@@ -41,6 +41,24 @@ def hardest(pictures: Pictures, rows: np.ndarray, said: np.ndarray) -> Hardest:
     return [(int(rows[i]), int(said[i].argmax()), float(said[i].max())) for i in worst]
 
 
+def refusals(
+    said: dict[str, tuple[np.ndarray, np.ndarray]],
+) -> dict[str, Any]:
+    """The least probability of a class that is answered, and what it would refuse.
+
+    Of the validation pictures that are read right at most one of a hundred falls below.
+    """
+    rows, labels = said["validation"]
+    sure = rows.max(1)[rows.argmax(1) == labels]
+    least = float(np.quantile(sure, 0.01, method="lower")) if len(sure) else 0.0
+    least = int(1e4 * least) / 1e4  # downwards, so that none of these is refused
+    refused = {
+        f"{part}_refused": int((rows.max(1) < least).sum())
+        for part, (rows, _) in said.items()
+    }
+    return {"min_confidence": least, **refused}
+
+
 def facts(
     name: str,
     plan: "Plan",
@@ -229,6 +247,13 @@ def page(card: Card, drawn: list[tuple[str, str]]) -> str:
                 f"{found[part]['accuracy']:.2%} of {found[part]['examples']:,} "
                 f"(95 % interval {low:.2%} to {high:.2%})"
             )
+    least = found["reading"]["min_confidence"]
+    refused = ", ".join(
+        f"{found['reading'][f'{part}_refused']} {part}"
+        for part in _PARTS
+        if f"{part}_refused" in found["reading"]
+    )
+    rows["unsure"] = f"below a probability of {least:g}: {refused}"
     stem = card.path.stem
     parts = [
         f"# {stem}",
