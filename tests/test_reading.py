@@ -14,6 +14,7 @@ from scipy import ndimage, signal
 
 import kerasconv
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.models import find_card
 from kerasconv.pictures import find_digits, judge, read_image, read_reduced
 from kerasconv.pictures.scene import Found
 from kerasconv.reading import Reader, read_digits
@@ -174,6 +175,15 @@ def test_the_judge_is_the_network_that_it_says():
         x = np.maximum(np.moveaxis(x, 0, -1).ravel() @ w["dense"] + w["dense bias"], 0)
         x = x @ w["logits"] + w["logits bias"]
         np.testing.assert_allclose(scores, x - np.logaddexp.reduce(x), atol=1e-4)
+
+
+@pytest.mark.once
+def test_the_card_states_the_threshold_that_is_used(reader):
+    stated = find_card("mnist_cnn").facts["reading"]
+    assert stated["min_confidence"] == pytest.approx(judge.min_confidence())
+    assert reader.min_confidence == stated["min_confidence"]
+    assert Reader("lenet5").min_confidence == judge.min_confidence()
+    assert set(stated["kinds"]) == set(photographs.KINDS)
 
 
 @pytest.mark.once

@@ -7,9 +7,9 @@ prints a row a kind of `photographs.KINDS`: the percentage read right (all digit
 picture, in order; of what shows no digit, that none is answered), the percentage
 refused, and milliseconds of processor time from the grey levels to the answer. With
 --before it reads as `prepare_digit` alone would, one digit a picture. Below it says
-what other thresholds would lose and refuse. With --write all of this is
-the section `reading` of the model's card; `python -m kerasconv.training.page models`
-then renders it.
+what other thresholds would lose and refuse. With --write all of this is the section
+`reading` of the model's card, and `python -m kerasconv.training.page models/mnist_cnn`
+renders it.
 
 The writers, fonts, papers and shadows of the split "report" were seen by nothing that
 was chosen or trained: that was done on "train" and "validation".
