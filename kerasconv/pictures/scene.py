@@ -31,7 +31,8 @@ _HALF, _HALF_OF_NARROW = 0.85, 0.95
 # Beside an edge the darker side is lighter than the ink by less than this share of what
 # the lighter one is.
 _EDGE = 0.25
-# So many neighbours are tried as one digit, and so many pieces as two, in each look.
+# So many neighbours are tried as one digit in each look, and so many pieces as two in
+# those without the edges of shadows, of which there are as many again.
 _TRIES, _CUTS = 8, 3
 
 Box = tuple[int, int, int, int]
@@ -75,6 +76,8 @@ class _Look:
     top: float
     left: float
     scale: float
+    cuts: int
+    """How many of its pieces are tried as two digits."""
 
     @property
     def step(self) -> float:
@@ -323,8 +326,9 @@ def _looks(grey: np.ndarray, scale: float) -> Iterator[_Look]:
                 least = 0.005 * mask.sum()
                 if any((mask ^ other).sum() <= least for other in seen):
                     continue
+                cuts = 0 if close else _CUTS
                 seen.append(mask)
-                yield _Look(b, v, around, ink, mask, top, left, scale)
+                yield _Look(b, v, around, ink, mask, top, left, scale, cuts)
 
 
 def _judged(look: _Look, pieces: list[_Piece]) -> tuple[list[_Piece], list[Found]]:
@@ -341,7 +345,11 @@ def _judged(look: _Look, pieces: list[_Piece]) -> tuple[list[_Piece], list[Found
     for piece, image, confidence in zip(pieces, images, sure, strict=True):
         height, width = piece.own.shape
         halves = None
-        if confidence < 0.5 and _WIDE * height < width < 5 * height and cuts < _CUTS:
+        if (
+            confidence < 0.5
+            and _WIDE * height < width < 5 * height
+            and cuts < look.cuts
+        ):
             cuts += 1
             halves = _cut(look, piece)
         for part, (of, its) in halves or [(piece, (image, confidence))]:
