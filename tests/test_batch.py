@@ -444,7 +444,9 @@ class TestResume:
 SETTINGS = {"top": 1, "batch_size": 128}
 
 PROGRAM = """
-import functools, sys
+import functools, signal, sys
+# A shell starts what is in its background with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import quick_reader
 from kerasconv import batch, cli
 batch.Reader = quick_reader.Stopping

@@ -288,7 +288,7 @@ def test_another_thread_may_train_the_model_meanwhile(small):
         np.testing.assert_array_equal(answer, before)
     assert len(epochs) == 20
     np.testing.assert_allclose(epochs[-1], Predictor(model)(images), atol=1e-6)
-    assert all(np.diff([answer[:, 0].sum() for answer in epochs]) > 0)
+    assert len({answer.tobytes() for answer in epochs}) == 20
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="a rule of JAX's trainer")

@@ -1406,7 +1406,9 @@ class Watch:
             # Relative to a folder that is open.
             path = os.path.join(os.readlink(f"/proc/self/fd/{others[-1]}"), path)
         # A file that is open already was allowed, or seen, when it was opened.
-        return isinstance(path, int) or os.fsdecode(path).startswith(self.allowed)
+        # What JAX compiles is kept where the test run says.
+        places = self.allowed, os.environ["JAX_COMPILATION_CACHE_DIR"]
+        return isinstance(path, int) or os.fsdecode(path).startswith(places)
 
     @contextlib.contextmanager
     def on(self, folder):
@@ -1850,7 +1852,7 @@ def test_an_ordinary_file_loads_as_it_was_saved(name, tmp_path, watched, backend
         if expected is not None:
             for old, new in zip(expected, answers(loaded, images), strict=True):
                 # OpenVINO does not add in the same order each time.
-                np.testing.assert_allclose(old, new, atol=1e-6)
+                np.testing.assert_allclose(old, new, rtol=1e-5, atol=1e-6)
 
 
 def as_numpy(tensor):

@@ -91,7 +91,7 @@ def _checked(place: Path, facts: dict[str, Any]) -> dict[str, Any]:
     ):
         raise _unusable(place, f"its `size` is no height and width up to {MAX_SIDE:,}")
     reading = facts.get("reading", {})
-    least = reading.get("min_confidence", 0.0) if isinstance(reading, dict) else None
+    least = reading.get("min_confidence", 0.0) if isinstance(reading, dict) else -1
     if type(least) not in (int, float) or not 0 <= least <= 1:
         raise _unusable(place, "its `reading.min_confidence` is not from 0 to 1")
     return found
