@@ -22,12 +22,15 @@ class Cut:
     Attributes:
         ink: how strongly each pixel is inked; 0 is paper.
         box: (left, top, right, bottom) in pixels of the picture.
-        share: how much of all that differs from the paper this ink is, from 0 to 1.
+        share: how much this ink is of all that differs from the paper, by squares, from
+            0 to 1; without its halo.
+        dark: whether it is darker than the paper.
     """
 
     ink: np.ndarray
     box: tuple[float, float, float, float]
     share: float
+    dark: bool
 
 
 def find_ink(grey: np.ndarray) -> Cut | None:
@@ -41,7 +44,7 @@ def find_ink(grey: np.ndarray) -> Cut | None:
         step = max(1.0, (right - left) / _VIEW, (bottom - top) / _VIEW)
         size = [max(1, round(side / step)) for side in (right - left, bottom - top)]
         view = picture.resize(size, Image.Resampling.BOX, (left, top, right, bottom))
-        ink, mask, share = _separated(np.asarray(view), least / step**2)
+        ink, mask, share, dark = _separated(np.asarray(view), least / step**2)
         rows, columns = box(mask)
         digit = ink[rows, columns]
         if not digit.size:
@@ -54,7 +57,9 @@ def find_ink(grey: np.ndarray) -> Cut | None:
             top + rows.stop * down,
         )
         # The widest view shows what else there is.
-        found = Cut(digit, corners, share if found is None else found.share)
+        if found is not None:
+            share, dark = found.share, found.dark
+        found = Cut(digit, corners, share, dark)
         if step == 1 or max(digit.shape) >= _DETAIL:
             return found
         # Look again, closer, with half a digit of paper around.
@@ -65,19 +70,22 @@ def find_ink(grey: np.ndarray) -> Cut | None:
         top = max(top, top + (rows.start - margin) * down)
 
 
-def _separated(view: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Ink (0 where there is paper), the mask of what surely is ink, and its share."""
+def _separated(
+    view: np.ndarray, least: float
+) -> tuple[np.ndarray, np.ndarray, float, bool]:
+    """Ink (0 is paper), the mask of what surely is, its share, whether it is dark."""
     contrast, noise = _contrast(view)
     seen = max(4 * noise, 1.5 / 255)
     dark, light = (np.maximum(side - seen, 0) for side in (-contrast, contrast))
-    if (dark**2).sum() >= (light**2).sum():
+    is_dark = bool((dark**2).sum() >= (light**2).sum())
+    if is_dark:
         contrast = -contrast
     ink = np.maximum(contrast, 0)
     peak = ink.max()
     # Noise leaves few pixels near its peak; bold ink, cut tight, looks like noise.
     bold = (ink > 0.7 * peak).mean() > 0.05
     if peak < 2 / 255 or not (bold or peak > 1.5 * seen):
-        return ink, np.zeros(ink.shape, bool), 0.0
+        return ink, np.zeros(ink.shape, bool), 0.0, is_dark
     mask = ink > np.clip(seen, _FAINT * peak, 0.3 * peak)
     touching = np.ones((3, 3), bool)  # corners touch too
     groups, _ = ndimage.label(mask, touching)
@@ -86,7 +94,10 @@ def _separated(view: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray, 
     mask = (weights > max(least, 0.08 * weights.max()))[groups]
     # The soft edge of a stroke is ink too.
     ink = np.where(ndimage.binary_dilation(mask, touching), ink, 0)
-    return ink, mask, float(ink.sum() / max(dark.sum() + light.sum(), 1e-9))
+    # Scanners and JPEG leave a halo around a stroke.
+    away = ~ndimage.binary_dilation(mask, touching, iterations=3)
+    rest, own = float(((dark + light)[away] ** 2).sum()), float((ink**2).sum())
+    return ink, mask, own / max(own + rest, 1e-9), is_dark
 
 
 def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:

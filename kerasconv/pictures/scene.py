@@ -22,8 +22,12 @@ _THIN = 0.085
 # than this.
 _WIDE, _ONE = 0.75, 1.1
 # So confident that no other way is tried; where the rim tells what is paper, and this
-# share of all that differs from it is the digit, a little less will do.
-_CERTAIN, _SURE, _ALL = 0.9, 0.95, 0.85
+# share of all that differs from it is the digit, less will do.
+_CERTAIN, _SETTLED, _ALL = 0.9, 0.7, 0.95
+# Ink that covers more than this share of a picture may be a shadow.
+_INKED = 0.2
+# So confident that two pieces are one digit.
+_SURE = 0.95
 # Of two digits that touch the less certain is at least this likely to be one, and where
 # both together are no wider than one may be, this likely.
 _OF_CUT = 0.6
@@ -191,12 +195,18 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
     """
     best: tuple[float, list[Found]] = (-np.inf, [])
     easy = _easy(grey, scale)
+    darks: tuple[bool, ...] = (True, False)
+    closes: tuple[bool, ...] = (False, True)
     if easy is not None:
-        digit, weight, settled = easy
-        if settled:
+        digit, weight, cut = easy
+        clear = cut is None or cut.share > _ALL
+        if clear and (cut is None or digit.confidence > _SETTLED):
             return [digit]
         best = (_worth([digit], [weight]), [digit])
-    for look in _looks(grey, scale):
+        if cut is not None and clear and _covered(cut, grey) < _INKED:
+            # What is paper is known, and that no shadow was taken for ink.
+            darks, closes = (cut.dark,), (False,)
+    for look in _looks(grey, scale, darks, closes):
         pieces = look.pieces()
         if pieces:
             before = len(pieces)
@@ -204,12 +214,12 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
             weights = [piece.weight for piece in pieces]
             found = _in_context(found, weights)
             worth = _worth(found, weights)
-            cut = len(found) > before
-            if cut:
+            halved = len(found) > before
+            if halved:
                 worth *= _OF_CUT  # a line that crosses a digit can be cut off, too
             if worth > best[0]:
                 best = (worth, found)
-            if not cut and all(each.confidence > _CERTAIN for each in found):
+            if not halved and all(each.confidence > _CERTAIN for each in found):
                 break
     found = _in_order(best[1])
     if easy is None and all(each.confidence < 0.5 for each in found):
@@ -285,14 +295,23 @@ def _groups(boxes: list[Box]) -> list[strokes.Group]:
     ]
 
 
-def _easy(grey: np.ndarray, scale: float) -> tuple[Found, float, bool] | None:
-    """The digit as `prepare_digit` finds it, its ink, and whether that settles it."""
+def _covered(cut: paper.Cut, grey: np.ndarray) -> float:
+    """The share of a picture that is ink."""
+    left, top, right, bottom = cut.box
+    inked = float((cut.ink > 0.3 * cut.ink.max()).mean())
+    return inked * (right - left) * (bottom - top) / grey.size
+
+
+def _easy(
+    grey: np.ndarray, scale: float
+) -> tuple[Found, float, paper.Cut | None] | None:
+    """The digit as `prepare_digit` finds it, its ink, and how it was cut out."""
     height, width = grey.shape
     whole = (0, 0, round(scale * width), round(scale * height))
     already = mnist.as_mnist(grey)
     if already is not None:
         image = to_unit(already)
-        return Found(image, whole, _confidences([image])[0]), 1.0, True
+        return Found(image, whole, _confidences([image])[0]), 1.0, None
     cut = paper.find_ink(grey)
     if cut is None:
         return None
@@ -304,22 +323,30 @@ def _easy(grey: np.ndarray, scale: float) -> tuple[Found, float, bool] | None:
     box = tuple(round(scale * side) for side in cut.box)
     found = Found(image, box, confidence)  # type: ignore[arg-type]
     weight = float(cut.ink.sum()) * pixel / step**2
-    return found, weight, confidence > _SURE and cut.share > _ALL
+    return found, weight, cut
 
 
-def _looks(grey: np.ndarray, scale: float) -> Iterator[_Look]:
-    """Every way in which the ink of a grey picture may be told from its paper."""
+def _looks(
+    grey: np.ndarray,
+    scale: float,
+    darks: tuple[bool, ...] = (True, False),
+    closes: tuple[bool, ...] = (False, True),
+) -> Iterator[_Look]:
+    """The ways in which the ink of a grey picture may be told from its paper.
+
+    For dark ink and for light, by a background without and with the edges of shadows.
+    """
     whole = inks.shrunk(grey, CLOSER)
     base, (top, left) = sheet.cut_out(whole)
     scale *= grey.shape[0] / whole.shape[0]
     view = inks.shrunk(base, _VIEW)
     if min(view.shape) > 100:
         view = ndimage.gaussian_filter(view, 0.7)
-    for turned in (False, True):
-        b, v = (1 - base, 1 - view) if turned else (base, view)
+    for dark in darks:
+        b, v = (base, view) if dark else (1 - base, 1 - view)
         level = inks.background(v)
         seen: list[np.ndarray] = []
-        for close in (False, True):
+        for close in closes:
             around = inks.close_background(v, level) if close else level
             ink = inks.find_ink(v, around)
             for mask in (ink.mask, *strokes.without_lines(ink.mask)):
