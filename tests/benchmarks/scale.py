@@ -40,8 +40,8 @@ COSTS = """
 
 {speed}
 
-All ways had the same pictures and, one after the other, the same machine, which did other work too:
-compare them with each other. "As before" is what the command did until now.
+All ways had the same pictures and, one after the other, the same machine: compare them with each
+other. "As before" is what the command did until now.
 
 How it grows: a simulation from the measured parts, starting and the rate, because the machine is
 too small for a million. The points of the plot are as many pictures as were read.
