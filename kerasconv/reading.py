@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 Source = str | os.PathLike | bytes | np.ndarray
-Prepare = Callable[[Source], np.ndarray]
 
 
 @dataclass
@@ -388,7 +387,7 @@ def classes_of(card: "Card | None") -> tuple[str, ...] | None:
     return None if names == tuple("0123456789") else names
 
 
-def preparation(shape: tuple, card: "Card | None") -> Prepare:
+def preparation(shape: tuple, card: "Card | None") -> Callable[[Any], np.ndarray]:
     """What makes of a picture the image of `shape` that a network takes.
 
     A file without a card takes digits if it takes their shape, else photographs.
@@ -396,17 +395,6 @@ def preparation(shape: tuple, card: "Card | None") -> Prepare:
     Raises:
         UsageError: the network takes no images of known size.
     """
-    kind = pictures_of(card)
-    if shape == (pictures.FIELD, pictures.FIELD, 1) and kind != "photo":
-        prepare = {
-            "digit": pictures.prepare_digit,
-            "clothes": pictures.prepare_clothes,
-        }[kind]
-        return lambda source: prepare(_pixels(source, pictures.read_image))[..., None]
-    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
-        raise UsageError(f"the model takes {shape}, which is no image of known size")
-    return lambda source: pictures.resized(_pixels(source, pictures.read_photo), shape)
+    from kerasconv.models._own import preparation_of, prepare_as
 
-
-def _pixels(source: Source, read: Callable[..., np.ndarray]) -> np.ndarray:
-    return source if isinstance(source, np.ndarray) else read(source)
+    return prepare_as(preparation_of(card), shape)

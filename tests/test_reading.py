@@ -17,7 +17,7 @@ from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import find_card
 from kerasconv.pictures import find_digits, judge, read_image, read_reduced
 from kerasconv.pictures.scene import Found
-from kerasconv.reading import Reader, read_digits
+from kerasconv.reading import Reader, preparation, read_digits
 
 run = test_cli.run
 
@@ -250,6 +250,15 @@ def test_every_mode_is_reduced_as_it_is_read(tmp_path, mode):
     assert (reduced.shape, scale) == ((100, 75), 4)
     expected = whole.reshape(100, 4, 75, 4).mean((1, 3))
     np.testing.assert_allclose(reduced, expected, atol=0.01)
+
+
+@pytest.mark.once
+def test_a_telephones_photograph_is_prepared_for_other_networks_too(tmp_path):
+    picture = Image.new("L", (4000, 3000), 250)
+    picture.paste(40, (1000, 800, 2600, 2200))
+    picture.save(tmp_path / "photograph.png")
+    prepare = preparation((28, 28, 1), find_card("mnist_cnn/fashion_mnist"))
+    assert prepare(tmp_path / "photograph.png").any()
 
 
 # The command --------------------------------------------------------------------------

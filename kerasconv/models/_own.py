@@ -168,20 +168,6 @@ def check_answers(network: Any, card: Card | None) -> None:
         )
 
 
-def preparer(network: Any, card: Card | None) -> "Callable[[Any], np.ndarray]":
-    """What makes of a picture the image that a network takes: floats in [0, 1].
-
-    It takes a path, a Pillow image, or an array of pixels. A network without a card
-    takes digits if it takes their shape, else pictures that are resized.
-
-    Raises:
-        UsageError: the network takes no images of known size.
-        KerasconvError: the card does not fit the network.
-    """
-    check_answers(network, card)
-    return prepare_as(preparation_of(card), tuple(network.inputs[0].shape[1:]))
-
-
 def prepare_as(kind: str, shape: tuple) -> "Callable[[Any], np.ndarray]":
     """What makes of a picture, or its file's bytes, floats of a shape in [0, 1]."""
     from kerasconv import pictures
@@ -201,7 +187,8 @@ def _grey(picture: Any) -> "np.ndarray":
     from kerasconv import pictures
 
     if isinstance(picture, str | os.PathLike | bytes):
-        return pictures.read_image(picture)
+        # A phone's photograph has more pixels than ink is looked for in.
+        return pictures.read_reduced(picture, pictures.CLOSER)[0]
     photo = _photo(picture)
     return pictures.resized(photo, (*photo.shape[:2], 1))[..., 0]
 

@@ -27,9 +27,10 @@ from kerasconv.pictures.read import (
     read_photo,
     read_reduced,
 )
-from kerasconv.pictures.scene import Found, find_digits
+from kerasconv.pictures.scene import CLOSER, Found, find_digits
 
 __all__ = [
+    "CLOSER",
     "FIELD",
     "MAX_PHOTO_PIXELS",
     "MAX_PIXELS",
