@@ -52,8 +52,8 @@ class Predictor:
             with its own `Rescaling`.
 
     Raises:
-        ValueError: the model has several inputs or outputs, an input of strings or
-            of unknown size, or an argument makes no sense.
+        ValueError: the model has several inputs or outputs, an input that is no
+            floats or of unknown size, or an argument makes no sense.
         KerasconvError: another thread trains the model, and its weights cannot be
             had (on JAX `fit` takes them out of the model until an epoch ends).
 
@@ -90,10 +90,7 @@ class Predictor:
                 "`model` must have an input of known size. Received: an input of "
                 f"shape {self.input_shape}"
             )
-        if model.inputs[0].dtype == "string":
-            raise ValueError(
-                "`model` must have an input of numbers. Received: an input of strings"
-            )
+        _check_floats(model)
         least, largest = input_range
         if not least < largest:
             raise ValueError(
@@ -296,7 +293,7 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         axis: (height, width, channels) of a convolution, (units,) of a Dense layer.
 
     Raises:
-        ValueError: the image is of another shape.
+        ValueError: the image is of another shape, or the model's input is no floats.
 
     Example:
         >>> from kerasconv.digits import load_digits
@@ -305,6 +302,7 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         >>> maps["conv2d"].shape
         (26, 26, 32)
     """
+    _check_floats(model)
     image = np.asarray(image, np.float32)
     shape = tuple(model.inputs[0].shape[1:])
     if image.ndim != len(shape) or any(
@@ -323,6 +321,15 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         layer.name: keras.ops.convert_to_numpy(output)[0]
         for layer, output in zip(layers, outputs, strict=True)
     }
+
+
+def _check_floats(model: Any) -> None:
+    # Keras would cast without a word: of pixels in [0, 1] nearly all are 0 then.
+    dtype = model.inputs[0].dtype
+    if not keras.backend.is_float_dtype(dtype):
+        raise ValueError(
+            f"`model` must have an input of floats. Received: an input of {dtype}"
+        )
 
 
 def _answer(model: Any, variables: list, weights: Sequence[Any], images: Any) -> Any:

@@ -129,6 +129,25 @@ def test_the_second_derivative_of_the_l2_norm_is_its_formula(mean):
     assert_close(second, expected, 1e-12, 1e-12)
 
 
+@trains
+@pytest.mark.parametrize("p", [1.5, 3])
+def test_the_second_derivative_of_a_p_norm_is_its_formula_and_zero_by_zeros(p):
+    x = np.array([[3, 0, 0, 0], [1, -2, -0.5, 4]]).reshape(2, 2, 2, 1)
+    v = np.array([[2, 5, 3, 1], [1, 3, -2, 0.5]]).reshape(x.shape)
+    layer = layers.LpPool((1, 2), p=p, dtype="float64")
+    norm = (np.abs(x) ** p).sum(2, keepdims=True) ** (1 / p)
+    norm[norm == 0] = 1
+    slope = np.sign(x) * (np.abs(x) / norm) ** (p - 1)
+    # By the formula it is infinite by a zero where p < 2.
+    bent = np.where(x == 0, 0, np.abs(np.where(x == 0, 1, x)) ** (p - 2))
+    bent = bent * norm ** (1 - p) * v
+    expected = (p - 1) * (bent - slope / norm * (slope * v).sum(2, keepdims=True))
+    with float64():
+        ones = np.ones((2, 2, 1, 1))
+        second = slope_of(lambda x: slope_of(layer, x, ones), x, v)
+    assert_close(to_numpy(second), expected, 1e-12, 1e-12)
+
+
 # ------------------------------------------------------------ constant images
 
 # Numbers with long mantissas, of all sizes: a rounded sum of them would show.

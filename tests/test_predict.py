@@ -397,7 +397,7 @@ def test_a_model_of_two_inputs_or_unknown_size_is_refused():
     with pytest.raises(ValueError, match="one input and one output"):
         Predictor(two)
     text = keras.Input((4,), dtype="string")
-    with pytest.raises(ValueError, match="an input of strings"):
+    with pytest.raises(ValueError, match="an input of string"):
         Predictor(keras.Model(text, keras.layers.Identity()(text)))
     x = keras.Input((None, None, 1))
     with pytest.raises(ValueError, match="known size"):

@@ -1891,16 +1891,6 @@ class TestDigests:
         for old, new in zip(plain.weights, load_model(kit.path).weights, strict=True):
             np.testing.assert_array_equal(old, new)
 
-    def test_a_sealed_file_is_the_same_whenever_it_is_saved_but_for_its_date(
-        self, tmp_path
-    ):
-        model = small_model()
-        digests = []
-        for name in ("a.keras", "b.keras"):
-            save_model(model, tmp_path / name)
-            digests.append(archive.inspect(tmp_path / name).digests)
-        assert digests[0] == digests[1]
-
     def test_tensor_digests_follow_type_shape_and_values(self, kit):
         kit.write(kit.good)
         first = tensor_digests(kit.path)
@@ -1920,6 +1910,21 @@ class TestDigests:
 
     def test_a_file_that_is_its_cards_loads(self, kit):
         load_model(card_for(kit, kit.good))
+
+    @pytest.mark.parametrize("trust", [False, True])
+    def test_a_file_that_is_said_to_be_sealed_and_is_not_is_refused(self, kit, trust):
+        kit.good = kit.sealed
+        kit.write(kit.sealed)
+        assert load_model(kit.path, trust, sealed=True).count_params() == 93
+        metadata = json.loads(kit.members()[METADATA])
+        for bare in ({}, {"kerasconv": None}):
+            changed = {**metadata, **bare}
+            if not bare:
+                del changed["kerasconv"]
+            kit.with_member(METADATA, json.dumps(changed))
+            load_model(kit.path, trust)  # as any other
+            with pytest.raises(KerasconvError, match=r"no digests .* took them off"):
+                load_model(kit.path, trust, sealed=True)
 
     def test_a_repacked_file_is_not_its_cards_but_has_the_same_tensors(self, kit):
         packed = card_for(kit, lambda: kit.pack(kit.members(), zipfile.ZIP_DEFLATED))

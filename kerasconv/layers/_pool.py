@@ -49,7 +49,8 @@ class LpPool(_Pool):
     """Pools by the p-norm: `y = (sum over the window of |x|^p)^(1/p)`.
 
     An all-zero window gives 0 and gradient 0. The absolute value makes odd p right
-    for negative values too.
+    for negative values too. The second derivative by a value of 0, which the formula
+    makes infinite where p < 2, is 0.
 
     Args:
         pool_size: Positive int, or one per spatial axis. Default 2.

@@ -148,13 +148,14 @@ def inspect(
         if not trust:
             allowed.check(config)
         card = _card_beside(path, digest)
-        if sealed and "kerasconv" not in metadata:
+        bare = metadata.get("kerasconv") is None
+        if sealed and bare:
             raise damaged(
                 path,
                 "it carries no digests of its contents (SHA-256), and should: somebody "
                 "took them off, or save_model did not write it",
             )
-        if trust and not card and "kerasconv" not in metadata:
+        if trust and not card and bare:
             return None
         tensors = hdf5.read_tensors(members[WEIGHTS])
     except allowed.NotAllowedError as error:

@@ -74,9 +74,21 @@ def scaled_norm(terms: list[Any], p: float) -> Any:
     largest = functools.reduce(xp.maximum, terms)
     scale = xp.where((largest > 0) & (largest < math.inf), largest, 1.0)
     scale = keras.ops.stop_gradient(scale)
-    total = functools.reduce(operator.add, ((term / scale) ** p for term in terms))
+    powers = (_power(term / scale, p) for term in terms)
+    total = functools.reduce(operator.add, powers)
     positive = total > 0
     return scale * xp.where(positive, xp.where(positive, total, 1.0) ** (1 / p), total)
+
+
+def _power(x: Any, p: float) -> Any:
+    """`x ** p` of a non-negative x; of 0 all derivatives are 0.
+
+    By the formula the second is infinite there where p < 2, and times 0 NaN.
+    """
+    if p >= 2:
+        return x**p
+    positive = x > 0
+    return xp.where(positive, xp.where(positive, x, 1.0) ** p, x)
 
 
 def needs_scale(x: Any) -> bool:
