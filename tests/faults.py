@@ -1,6 +1,7 @@
 """Plants faults in copies of the package, one at a time: does a test see each?
 
     python tests/faults.py [WORD...] [--list] [--backend NAME] [--processes N]
+                           [--resume FILE]
 
 `faults.toml` says of every fault its name, the file, the text there (which stands in
 it exactly once), what is put in its place, and the tests that must see it. WORDs
@@ -11,9 +12,14 @@ The tests first run on an unchanged copy, where they must pass. A fault is caugh
 one of its tests then fails. The last line counts the faults; the exit status is 1 if
 one survives that `faults.toml` does not say so of, and why, or if a test fails without
 a fault. Nothing is changed in the checkout.
+
+With --resume the outcomes are kept in FILE, and a fault whose outcome is there is not
+planted again while its file and its tests are the same: so one can go on.
 """
 
 import argparse
+import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -33,7 +39,7 @@ BACKEND = "jax"
 COPIED = ("kerasconv", "models", "tests", "tutorials", ".ci", ".hatch", "LICENSE")
 COPIED += ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml")
 
-SECONDS = 1800
+SECONDS = 300
 """After so long a test that a fault keeps busy has failed."""
 
 # What the tests import and no fault changes is imported once.
@@ -71,6 +77,14 @@ class Fault:
                 f"{self.file}, not once"
             )
         return text.replace(self.old, self.new)
+
+    def digest(self) -> str:
+        """SHA-256 of all that its outcome depends on at first sight."""
+        path = CHECKOUT / "kerasconv" / self.file
+        files = dict.fromkeys(test.partition("::")[0] for test in self.tests)
+        texts = [self.planted(path.read_text("utf-8")), self.backend, *self.tests]
+        texts += [(CHECKOUT / "tests" / file).read_text("utf-8") for file in files]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def read(table: Path = TABLE) -> list[Fault]:
@@ -177,6 +191,16 @@ def try_out(
                 yield fault, *_judged(fault, sound[ran].result(), ran.result())
 
 
+def kept(path: str | None) -> dict[str, dict[str, str]]:
+    """The outcomes in a file, each a line of JSON, by the digests of their faults."""
+    if path is None or not os.path.exists(path):
+        return {}
+    lines = Path(path).read_text("utf-8").splitlines(keepends=True)
+    # A line that was half written is none.
+    found = [json.loads(line) for line in lines if line.endswith("\n")]
+    return {row["digest"]: row for row in found}
+
+
 def _by_file(faults: list[Fault]) -> Iterable[list[Fault]]:
     """The faults by their file of tests: one run without a fault is for all of it."""
     groups: dict[str, list[Fault]] = {}
@@ -208,6 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print them, run nothing")
     parser.add_argument("--backend", default=BACKEND, metavar="NAME")
     parser.add_argument("--processes", type=int, default=2, metavar="N")
+    parser.add_argument("--resume", metavar="FILE", help="keep outcomes, and go on")
     options = parser.parse_args(arguments)
     chosen = [
         fault
@@ -225,12 +250,21 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{fault.file}: {fault.name}")
         return 0
     faults = [fault for fault in chosen if fault.backend == options.backend]
-    for fault in faults:
-        fault.planted((CHECKOUT / "kerasconv" / fault.file).read_text("utf-8"))
+    digests = {fault.name: fault.digest() for fault in faults}
     ended: dict[str, list[Fault]] = {"caught": [], "survived": [], "no test": []}
-    for fault, how, why in try_out(faults, options.backend, options.processes):
+    known, left = kept(options.resume), []
+    for fault in faults:
+        if row := known.get(digests[fault.name]):
+            ended[row["how"]].append(fault)
+        else:
+            left.append(fault)
+    for fault, how, why in try_out(left, options.backend, options.processes):
         ended[how].append(fault)
         print(f"{how:<9} {fault.file}: {fault.name} ({why})", flush=True)
+        if options.resume and how != "no test":
+            row = {"fault": fault.name, "how": how, "why": why}
+            with open(options.resume, "a", encoding="utf-8") as file:
+                print(json.dumps({"digest": digests[fault.name], **row}), file=file)
     for fault in ended["survived"]:
         print(f"survivor: {fault.name}: {fault.survives or 'no reason is given'}")
     print(", ".join(f"{len(some)} {how}" for how, some in ended.items()))

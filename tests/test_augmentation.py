@@ -122,6 +122,33 @@ def test_a_shift_is_as_large_as_asked():
     assert abs(moved.mean()) < 0.3
 
 
+def test_a_warp_goes_as_far_as_asked():
+    """An image whose values are its coordinates says where each pixel came from."""
+    image = np.moveaxis(np.indices((21, 21)), 0, -1).astype("float32")
+    images = np.repeat(image[None], 400, axis=0)
+
+    def slopes(**strength):
+        """Row and column taken, minus the pixel's own, and by one row or column on."""
+        taken = applied(RandomWarp(**strength, seed=0), images)
+        by_row = (taken[:, 12, 10] - taken[:, 8, 10]) / 4
+        by_column = (taken[:, 10, 12] - taken[:, 10, 8]) / 4
+        return taken[:, 10, 10] - 10, by_row, by_column
+
+    _, by_row, by_column = slopes(rotation=30)
+    angle = np.degrees(np.arctan2(by_row[:, 1], by_row[:, 0]))
+    np.testing.assert_allclose(np.hypot(*by_row.T), 1, atol=1e-4)
+    np.testing.assert_allclose(by_row[:, 0], by_column[:, 1], atol=1e-4)
+    assert (angle.min(), angle.max()) == pytest.approx((-30, 30), abs=1)
+    _, by_row, by_column = slopes(zoom=0.2)
+    for scale in (by_row[:, 0], by_column[:, 1]):
+        assert (scale.min(), scale.max()) == pytest.approx((0.8, 1.2), abs=0.01)
+    assert np.corrcoef(by_row[:, 0], by_column[:, 1])[0, 1] < 0.3
+    _, by_row, _ = slopes(shear=0.2)
+    assert np.abs(by_row[:, 1]).max() == pytest.approx(0.2, abs=0.01)
+    moved, *_ = slopes(bend=0.5)
+    np.testing.assert_allclose(moved.std(0), 0.5, rtol=0.15)
+
+
 def test_a_factor_out_of_range_is_named():
     with pytest.raises(ValueError, match=r"`factor` must be from 0 to 1.*factor=2"):
         RandomGain(2)

@@ -158,6 +158,24 @@ class Remembers(layers.L2Pool):
         return super().call(inputs) + 0.01 * self.seen
 
 
+@keras.saving.register_keras_serializable(package="faults")
+class Unsaved(keras.layers.Layer):
+    """Adds a number of its own that is neither weight nor argument."""
+
+    made = 0
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        Unsaved.made += 1
+        self.number = Unsaved.made
+
+    def call(self, inputs):
+        return inputs + self.number
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 def scipy(cls, name="sobel"):
     derivative_equals_scipy(lambda x, **k: cls(**k)(x), name, 2, "symmetric")
 
@@ -208,6 +226,9 @@ BY_CONTRACT = {
     "float32 in a float64 layer": (layers.WeightedPool, Narrows, {},
                                    {"computes_in_float64"}),
     "NaN gradient at zero": (layers.L2Pool, BareRoot, {}, {"gradient_at_zero"}),
+    "state that no file holds": (
+        keras.layers.Identity, Unsaved, {},
+        {"twin_gives_equal_outputs", "clones", "saves_and_loads", "copies"}),
     "state that leaks between calls": (
         layers.L2Pool, Remembers, {},
         {"no_state_leaks_between_calls", "inference_repeats"}),
@@ -238,8 +259,44 @@ def test_planted_fault_fails_the_check_that_names_it(fault):
     assert set(failed.value.report.failed) == named
 
 
-def test_fifteen_faults_are_planted():
-    assert len(BY_ORACLE) + len(BY_CONTRACT) == 15
+def test_sixteen_faults_are_planted():
+    assert len(BY_ORACLE) + len(BY_CONTRACT) == 16
+
+
+# fault: what the layer makes of its input, the checks that name it
+BY_FUNCTION = {
+    "the place in the batch counts": (
+        lambda x: x + keras.ops.reshape(keras.ops.cumsum(0 * x[:, 0] + 1), (-1, 1)),
+        {"order_of_examples", "batch_of_one"}),
+    "NaN is dropped": (
+        lambda x: keras.ops.where(keras.ops.isnan(x), 0.0, x), {"nan_does_not_vanish"}),
+    "NaN reaches what no number does": (
+        lambda x: x + 0 * keras.ops.sum(x, axis=1, keepdims=True),
+        {"nan_stays_local"}),
+    "zeros are divided by zero": (
+        lambda x: x / keras.ops.max(keras.ops.abs(x), axis=1, keepdims=True),
+        {"plain_inputs_are_finite"}),
+    "half of the gradient is lost": (
+        lambda x: x / 2 + keras.ops.stop_gradient(x / 2), {"gradient_by_input"}),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(BACKEND == "openvino", reason="it drops NaN")
+@pytest.mark.parametrize("fault", BY_FUNCTION)
+def test_a_faulty_function_fails_the_checks_that_name_it(fault):
+    function, named = BY_FUNCTION[fault]
+    if "gradient" in fault and not TRAINS:
+        pytest.skip(f"{BACKEND} does not train")
+
+    class Faulty(keras.layers.Layer):
+        """Wrong in one way."""
+
+        def call(self, inputs):
+            return function(inputs)
+
+    with pytest.raises(ContractError) as failed:
+        check_layer(Faulty, (3, 6), checks=named, keeps_nan=True)
+    assert set(failed.value.report.failed) == named
 
 
 # --------------------------------------------------------------------- the function

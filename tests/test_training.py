@@ -101,8 +101,15 @@ def test_it_learns_and_writes_weights_card_and_readme(run):
     assert facts == tomllib.loads((run.folder / "course.toml").read_text())
     assert (run.folder / "README.md").read_text() == page.render(run.folder)
     assert facts["recipe"]["backend"] == keras.backend.backend()
+    assert facts["data"]["train_sha256"] == data.digest(*data.load("mnist", "train"))
+    assert facts["data"]["test_sha256"] == data.digest(*data.load("mnist", "test"))
     assert facts["data"]["held_out"] == 76  # a tenth of 12 x 64
     assert facts["data"]["trained_on"] == 692
+    assert facts["validation"]["examples"] == 76
+    # The last epoch's figures, which Keras measures, are of the same images.
+    for figure in ("loss", "accuracy"):
+        last = facts["history"][f"val_{figure}"][-1]
+        assert facts["validation"][figure] == pytest.approx(last, rel=1e-3)
 
 
 @trains
@@ -220,6 +227,9 @@ def test_every_epoch_has_an_order_of_its_own(digits, monkeypatch):
         progress=lambda *_: epochs.append(given[0].epoch),
     )
     assert sorted(set(epochs)) == [0, 1, 2]
+    trained, validated = (batches._x for batches in given)
+    np.testing.assert_array_equal(np.concatenate([trained, validated]), digits[0])
+    assert len(validated) == 6, "no image is in both"
 
 
 @pytest.mark.once
@@ -353,7 +363,15 @@ def test_a_checkpoint_altered_inside_is_one_line(tmp_path, name, value):
 def test_of_several_seeds_the_validation_split_chooses(tmp_path, monkeypatch):
     # The pictures take most of the time, and another test looks at them.
     monkeypatch.setattr(page, "write_pictures", lambda *_: None)
-    card = training.train("mnist_cnn/fast", seeds=2, epochs=1, out=tmp_path)
+    done = []
+    card = training.train(
+        "mnist_cnn/fast",
+        seeds=2,
+        epochs=1,
+        out=tmp_path,
+        progress=lambda *facts: done.append(facts[:2]),
+    )
+    assert done == [(n, 12) for n in (*range(1, 7), 6, *range(7, 13), 12)]
     runs = card.facts["seeds"]["runs"]
     assert [run["seed"] for run in runs] == [0, 1]
     best = min(runs, key=lambda run: run["validation_loss"])
@@ -633,6 +651,8 @@ def test_a_bare_name_means_the_first_recipe():
 def test_a_model_for_other_images_or_classes_is_refused():
     with pytest.raises(UsageError, match=r"cats_vs_dogs has images .* takes \(28, 28"):
         training.evaluate(mnist_cnn(), "cats_vs_dogs")
+    with pytest.raises(UsageError, match=r"in 10 classes, .* gives 5"):
+        training.evaluate(mnist_cnn(weights=None, num_classes=5), "mnist")
 
 
 def test_evaluation_agrees_with_plain_numpy():
