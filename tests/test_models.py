@@ -448,3 +448,26 @@ def test_equal_weights_give_equal_files(name, tmp_path):
         made.append((tmp_path / f"{i}.keras").read_bytes())
     assert made[0] == made[1]
     assert load_model(tmp_path / "0.keras").count_params() == model.count_params()
+
+
+@pytest.mark.once
+def test_no_random_numbers_are_made_for_weights_that_a_file_holds(
+    tmp_path, monkeypatch
+):
+    from keras.src.backend.common.stateless_scope import in_stateless_scope
+
+    chance = keras.initializers.GlorotUniform.__call__
+
+    def random(self, shape, dtype=None, **settings):
+        assert in_stateless_scope(), "a value, where only a shape is asked for"
+        return chance(self, shape, dtype, **settings)
+
+    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", random)
+    model = mnist_cnn()
+    save_model(model, tmp_path / "mine.keras")
+    again = load_model(tmp_path / "mine.keras")
+    for ours, theirs in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    # What a file does not hold is random as ever.
+    with pytest.raises(AssertionError):
+        mnist_cnn(weights=None)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import tomllib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -96,8 +96,13 @@ def read_card(path: Path) -> Card:
 
 def cards() -> dict[str, Card]:
     """Every card of the zoo by its full name, "architecture/weights"."""
-    found = [read_card(path) for path in sorted(zoo_folder().glob("*/*.toml"))]
-    return {card.name: card for card in found}
+    return {name: read_card(path) for name, path in _names().items()}
+
+
+def _names() -> dict[str, Path]:
+    """The path of every card by its full name: to read them all takes a while."""
+    paths = sorted(zoo_folder().glob("*/*.toml"))
+    return {f"{path.parent.name}/{path.stem}": path for path in paths}
 
 
 def list_models() -> list[str]:
@@ -107,7 +112,7 @@ def list_models() -> list[str]:
         >>> "mnist_cnn/mnist" in list_models()
         True
     """
-    return list(cards())
+    return list(_names())
 
 
 def find_card(name: str, others: Sequence[str] = ()) -> Card:
@@ -120,11 +125,11 @@ def find_card(name: str, others: Sequence[str] = ()) -> Card:
     Raises:
         UsageError: no such model; the message names the nearest.
     """
-    known, full = cards(), name
+    known, full = _names(), name
     if name in ARCHITECTURES:
         full = f"{name}/{ARCHITECTURES[name].weights}"
     if full in known:
-        return known[full]
+        return read_card(known[full])
     architecture, _, weights = full.partition("/")
     if architecture in ARCHITECTURES and (
         weights in ARCHITECTURES[architecture].recipes
@@ -189,19 +194,27 @@ def is_file_name(name: str | os.PathLike) -> bool:
     return name.partition("/")[0] not in ARCHITECTURES and os.path.isfile(name)
 
 
-def load_weights(
-    model: "keras.Model", architecture: str, weights: str | os.PathLike
-) -> None:
-    """Give a freshly built network its weights: a set of the zoo's, or a file.
+def built(
+    architecture: str,
+    weights: str | os.PathLike | None,
+    build: "Callable[[], keras.Model]",
+) -> "keras.Model":
+    """A network with its weights: a set of the zoo's, a file's, or random ones.
 
     A network for images of another size, other classes, or without a head gets those
-    of the body; its head, if it has one, stays as it is, with a `NewHeadWarning`.
+    of the body; its head, if it has one, is random, with a `NewHeadWarning`.
 
     Raises:
         UsageError: no weights of that name, or they do not fit the network.
         KerasconvError: the file is missing or damaged.
     """
-    known = [c.weights for c in cards().values() if c.architecture == architecture]
+    if weights is None:
+        return build()
+    known = [
+        name.partition("/")[2]
+        for name in _names()
+        if name.startswith(f"{architecture}/")
+    ]
     if weights not in known and is_file_name(weights):
         what = f"the weights in {os.fspath(weights)}"
         path = Path(weights).expanduser()
@@ -215,14 +228,24 @@ def load_weights(
         path = card.verify()
         what = f"weights={weights!r} (trained with {_arguments(card)})"
     archive = untrusted.inspect(path)
-    stored = [tensor.shape for tensor in archive.weights.values()]
-    wanted = [tuple(weight.shape) for weight in model.weights]
-    misfit = UsageError(
-        f"{what} do not fit this {architecture}: its weights are of shapes "
-        f"{wanted}, the file has {stored}; change the arguments or "
-        "use weights=None"
-    )
-    if sorted(stored) != sorted(wanted):
+    with untrusted.values_to_come() as take:
+        model = build()
+        stored = [tensor.shape for tensor in archive.weights.values()]
+        wanted = [tuple(weight.shape) for weight in model.weights]
+        misfit = UsageError(
+            f"{what} do not fit this {architecture}: its weights are of shapes "
+            f"{wanted}, the file has {stored}; change the arguments or "
+            "use weights=None"
+        )
+        fits = sorted(stored) == sorted(wanted)
+        if fits:
+            _check_unstored(model, architecture, archive, what)
+            try:
+                untrusted.load_tensors(model, archive)
+            except ValueError as error:
+                raise misfit from error
+            take(model)
+    if not fits:
         given = path if is_file_name(weights) and weights not in known else card.name
         if not keep_body(model, load_model(given)):
             raise misfit
@@ -233,8 +256,13 @@ def load_weights(
                 NewHeadWarning,
                 stacklevel=3,
             )
-        return
-    # Pooling and fixed kernels leave no trace in the shapes.
+    return model
+
+
+def _check_unstored(
+    model: "keras.Model", architecture: str, archive: untrusted.Archive, what: str
+) -> None:
+    """Refuse weights of other pooling or fixed kernels, which no shape shows."""
     layers = _mapping(archive.config.get("config")).get("layers")
     theirs = [
         (kind, fixed)
@@ -257,10 +285,6 @@ def load_weights(
             f"{what} are of a network {differ}; change the arguments or use "
             "weights=None"
         )
-    try:
-        untrusted.load_tensors(model, archive)
-    except ValueError as error:
-        raise misfit from error
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kerasconv.models._architecture import Recipe, architecture
-from kerasconv.models._card import load_weights
+from kerasconv.models._card import built
 from kerasconv.models._shared import READS_DIGITS
 
 if TYPE_CHECKING:
@@ -67,16 +67,13 @@ def dense_classifier(
     from kerasconv._keras import keras
 
     layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input(shape=input_shape, name="input_layer"),
-            layers.Flatten(data_format="channels_last", name="flatten"),
-            layers.Dense(units, activation="relu", name="hidden"),
-            layers.Dropout(dropout, name="dropout"),
-            layers.Dense(num_classes, activation="softmax", name="dense"),
-        ],
-        name=name,
+    stack = [
+        keras.Input(shape=input_shape, name="input_layer"),
+        layers.Flatten(data_format="channels_last", name="flatten"),
+        layers.Dense(units, activation="relu", name="hidden"),
+        layers.Dropout(dropout, name="dropout"),
+        layers.Dense(num_classes, activation="softmax", name="dense"),
+    ]
+    return built(
+        "dense_classifier", weights, lambda: keras.Sequential(stack, name=name)
     )
-    if weights is not None:
-        load_weights(model, "dense_classifier", weights)
-    return model

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasconv import kernels
 from kerasconv.models._architecture import Recipe, architecture
-from kerasconv.models._card import load_weights
+from kerasconv.models._card import built
 from kerasconv.models._shared import READS_DIGITS, with_top
 
 if TYPE_CHECKING:
@@ -155,21 +155,16 @@ def edge_classifier(
         ),
         keras.layers.ReLU(name="left"),
     ]
-    model = keras.Sequential(
-        with_top(
-            include_top,
-            keras.Input(shape=input_shape, name="input_layer"),
-            FixedConv(np.round(directed, 12), name="edges", **last),
-            keras.layers.ReLU(name="rising"),
-            *(inhibited if inhibition else []),
-            keras.layers.Activation("softsign", name="strength"),
-            *pools[pooling](),
-            keras.layers.Flatten(name="flatten", **last),
-            keras.layers.Dropout(dropout, name="dropout"),
-            keras.layers.Dense(num_classes, activation="softmax", name="dense"),
-        ),
-        name=name,
+    stack = with_top(
+        include_top,
+        keras.Input(shape=input_shape, name="input_layer"),
+        FixedConv(np.round(directed, 12), name="edges", **last),
+        keras.layers.ReLU(name="rising"),
+        *(inhibited if inhibition else []),
+        keras.layers.Activation("softsign", name="strength"),
+        *pools[pooling](),
+        keras.layers.Flatten(name="flatten", **last),
+        keras.layers.Dropout(dropout, name="dropout"),
+        keras.layers.Dense(num_classes, activation="softmax", name="dense"),
     )
-    if weights is not None:
-        load_weights(model, "edge_classifier", weights)
-    return model
+    return built("edge_classifier", weights, lambda: keras.Sequential(stack, name=name))

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kerasconv.models._architecture import Recipe, architecture
-from kerasconv.models._card import load_weights
+from kerasconv.models._card import built
 from kerasconv.models._shared import READS_DIGITS, with_top
 
 if TYPE_CHECKING:
@@ -82,24 +82,17 @@ def lenet5(
     from kerasconv._keras import keras
 
     layers, last = keras.layers, {"data_format": "channels_last"}
-    model = keras.Sequential(
-        with_top(
-            include_top,
-            keras.Input(shape=input_shape, name="input_layer"),
-            layers.Conv2D(
-                6, 5, padding="same", activation="tanh", name="conv2d", **last
-            ),
-            layers.AveragePooling2D(2, name="average_pooling2d", **last),
-            layers.Conv2D(16, 5, activation="tanh", name="conv2d_1", **last),
-            layers.AveragePooling2D(2, name="average_pooling2d_1", **last),
-            layers.Flatten(name="flatten", **last),
-            layers.Dense(120, activation="tanh", name="dense"),
-            layers.Dense(84, activation="tanh", name="dense_1"),
-            layers.Dropout(dropout, name="dropout"),
-            layers.Dense(num_classes, activation="softmax", name="dense_2"),
-        ),
-        name=name,
+    stack = with_top(
+        include_top,
+        keras.Input(shape=input_shape, name="input_layer"),
+        layers.Conv2D(6, 5, padding="same", activation="tanh", name="conv2d", **last),
+        layers.AveragePooling2D(2, name="average_pooling2d", **last),
+        layers.Conv2D(16, 5, activation="tanh", name="conv2d_1", **last),
+        layers.AveragePooling2D(2, name="average_pooling2d_1", **last),
+        layers.Flatten(name="flatten", **last),
+        layers.Dense(120, activation="tanh", name="dense"),
+        layers.Dense(84, activation="tanh", name="dense_1"),
+        layers.Dropout(dropout, name="dropout"),
+        layers.Dense(num_classes, activation="softmax", name="dense_2"),
     )
-    if weights is not None:
-        load_weights(model, "lenet5", weights)
-    return model
+    return built("lenet5", weights, lambda: keras.Sequential(stack, name=name))

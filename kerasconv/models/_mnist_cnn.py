@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from kerasconv.models._architecture import Augmentation, Recipe, architecture
-from kerasconv.models._card import load_weights
+from kerasconv.models._card import built
 from kerasconv.models._shared import DEFORMATIONS, READS_DIGITS, with_top
 
 if TYPE_CHECKING:
@@ -187,22 +187,17 @@ def mnist_cnn(
             "weighted_pool",
         ),
     }[pooling]
-    model = keras.Sequential(
-        with_top(
-            include_top,
-            keras.Input(shape=input_shape, name="input_layer"),
-            layers.Conv2D(32, (3, 3), activation="relu", name="conv2d", **last),
-            pool((2, 2), name=pool_name, **last),
-            layers.Conv2D(64, (3, 3), activation="relu", name="conv2d_1", **last),
-            pool((2, 2), name=f"{pool_name}_1", **last),
-            layers.Flatten(name="flatten", **last),
-            layers.Dropout(dropout, name="dropout"),
-            layers.Dense(num_classes, activation=classifier_activation, name="dense"),
-        ),
-        name=name,
+    stack = with_top(
+        include_top,
+        keras.Input(shape=input_shape, name="input_layer"),
+        layers.Conv2D(32, (3, 3), activation="relu", name="conv2d", **last),
+        pool((2, 2), name=pool_name, **last),
+        layers.Conv2D(64, (3, 3), activation="relu", name="conv2d_1", **last),
+        pool((2, 2), name=f"{pool_name}_1", **last),
+        layers.Flatten(name="flatten", **last),
+        layers.Dropout(dropout, name="dropout"),
+        layers.Dense(num_classes, activation=classifier_activation, name="dense"),
     )
     if weights == "default":
         weights = "mnist" if pooling == "max" else pooling
-    if weights is not None:
-        load_weights(model, "mnist_cnn", weights)
-    return model
+    return built("mnist_cnn", weights, lambda: keras.Sequential(stack, name=name))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasconv.models._adapt import is_head
 from kerasconv.models._architecture import Augmentation
-from kerasconv.models._card import load_weights
+from kerasconv.models._card import built
 
 if TYPE_CHECKING:
     import keras
@@ -54,20 +54,15 @@ def staged_classifier(
         stages += _convolutions(filters, number)
         if number < len(widths):
             stages.append(_blur_pool(number))
-    model = keras.Sequential(
-        with_top(
-            include_top,
-            keras.Input(shape=input_shape, name="input_layer"),
-            *stages,
-            layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
-            layers.Dropout(dropout, name="dropout"),
-            layers.Dense(num_classes, activation="softmax", name="dense"),
-        ),
-        name=name,
+    stack = with_top(
+        include_top,
+        keras.Input(shape=input_shape, name="input_layer"),
+        *stages,
+        layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
+        layers.Dropout(dropout, name="dropout"),
+        layers.Dense(num_classes, activation="softmax", name="dense"),
     )
-    if weights is not None:
-        load_weights(model, architecture, weights)
-    return model
+    return built(architecture, weights, lambda: keras.Sequential(stack, name=name))
 
 
 def _convolutions(filters: int, number: int) -> list[Any]:

@@ -15,7 +15,7 @@ from kerasconv.untrusted.archive import (
     settled,
     tensor_digests,
 )
-from kerasconv.untrusted.load import load_file, load_tensors
+from kerasconv.untrusted.load import load_file, load_tensors, values_to_come
 
 __all__ = [
     "MAX_CARD_BYTES",
@@ -27,4 +27,5 @@ __all__ = [
     "save_model",
     "settled",
     "tensor_digests",
+    "values_to_come",
 ]

@@ -3,6 +3,9 @@
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +46,37 @@ def load_file(
     with tempfile.TemporaryDirectory(prefix="kerasconv-") as folder:
         copy = Path(folder) / "model.keras"
         archive.write(copy)
-        _rehearse(archive, copy)
-        return _open(path, copy)
+        model = _without_memory(archive, copy)
+    for variable in model.variables:
+        variable._deferred_initialize()
+    return model
+
+
+@contextmanager
+def values_to_come() -> "Iterator[Callable[[keras.Model], None]]":
+    """Within, a network is built and then filled at the cost of filling it alone.
+
+    Keras fills each variable with random numbers when a layer is built; on JAX it
+    compiles a program for each shape, seconds for what a file overwrites at once.
+    Here variables wait, and those of a network that was given values, and then to the
+    function that this yields, take these at the end. The others become random as ever.
+    """
+    from kerasconv._keras import keras
+
+    with keras.StatelessScope() as scope:
+        yield partial(_take, scope)
+
+
+def _take(scope: "keras.StatelessScope", model: "keras.Model") -> None:
+    """Let variables begin with the values that a scope has for them."""
+    for variable in model.variables:
+        value = scope.get_current_value(variable)
+        if value is not None:
+            variable._initializer = partial(_given, value)
+
+
+def _given(value: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+    return value
 
 
 def load_tensors(model: "keras.Model", archive: Archive) -> None:
@@ -107,29 +139,31 @@ def _build(path: Path, copy: Path, *, safe_mode: bool) -> "keras.Model":
     return model
 
 
-def _rehearse(archive: Archive, copy: Path) -> None:
-    """Load the model once without giving its variables memory.
+def _without_memory(archive: Archive, copy: Path) -> "keras.Model":
+    """The model, whose variables have values to begin with and no memory yet.
 
     A few bytes of configuration can declare a layer of any size. Within a stateless
     scope Keras makes variables that have a shape and no value, so what is declared
     can be held to what is stored before anything is allocated. Such variables wait in
     a list of the thread's for their values: the thread is let go, and with it they.
     """
-    found: list[Exception] = []
+    found: list[Any] = []
     thread = threading.Thread(target=_try, args=(archive, copy, found))
     thread.start()
     thread.join()
-    for error in found:
-        raise error
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
 
 
-def _try(archive: Archive, copy: Path, found: list[Exception]) -> None:
+def _try(archive: Archive, copy: Path, found: list[Any]) -> None:
     from kerasconv._keras import keras
 
     try:
         with keras.StatelessScope(initialize_variables=False) as scope:
             model = _open(archive.path, copy)
             empty = [v for v in model.weights if scope.get_current_value(v) is None]
+            _take(scope, model)
         declared = Counter((tuple(v.shape), _kind(v.dtype)) for v in model.weights)
         declared -= Counter(
             (tensor.shape, _kind(tensor.dtype.name))
@@ -142,6 +176,7 @@ def _try(archive: Archive, copy: Path, found: list[Exception]) -> None:
                 "its layers have weights that it does not store, of shape "
                 + ", ".join(map(str, missing[:3])),
             )
+        found.append(model)
     except Exception as error:
         found.append(error)
 
