@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasconv._arguments import is_int
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
 from kerasconv.errors import KerasconvError
@@ -75,7 +76,7 @@ class Predictor:
         batch_size: int = 128,
         input_range: tuple[float, float] = (0, 1),
     ) -> None:
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not is_int(batch_size) or batch_size < 1:
             raise ValueError(
                 f"`batch_size` must be a positive int. Received: {batch_size!r}"
             )
@@ -91,14 +92,13 @@ class Predictor:
                 f"shape {self.input_shape}"
             )
         _check_floats(model)
-        least, largest = input_range
-        if not least < largest:
+        if not _is_range(input_range):
             raise ValueError(
                 "`input_range` must be the least and the largest value of an image. "
                 f"Received: {input_range!r}"
             )
         self.batch_size = batch_size
-        self.input_range = least, largest
+        self.input_range = input_range[0], input_range[1]
         self._model = model
         with _tracing:
             self._weights = _weights_of(model)
@@ -321,6 +321,15 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         layer.name: keras.ops.convert_to_numpy(output)[0]
         for layer, output in zip(layers, outputs, strict=True)
     }
+
+
+def _is_range(given: Any) -> bool:
+    """Whether this is two numbers, the lesser first."""
+    try:
+        least, largest = given
+        return bool(np.isfinite(given).all() and least < largest)
+    except (TypeError, ValueError):
+        return False
 
 
 def _check_floats(model: Any) -> None:

@@ -2,8 +2,12 @@
 
 import functools
 import json
+import re
 import shutil
+import sys
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from kerasconv import (
     backends,
     corruptions,
+    data,
     digits,
     metrics,
     parity,
@@ -19,9 +24,12 @@ from kerasconv import (
 )
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
-from kerasconv.models import ARCHITECTURES, _card, cards, find_card, load_model
+from kerasconv.models import ARCHITECTURES, Card, _card, cards, find_card, load_model
 from kerasconv.pictures import to_unit
 from kerasconv.training import page
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+import again
 
 ALL = sorted(cards())
 
@@ -128,10 +136,17 @@ class TestFacts:
         assert best["validation_accuracy"] == facts["validation"]["accuracy"]
 
     def test_the_mean_over_the_corruptions_is_that_of_the_families(self, name):
-        if (corrupted := find_card(name).facts.get("corruptions")) is None:
+        facts = find_card(name).facts
+        if "corruptions" not in facts:
             pytest.skip("the corruptions are of digits")
-        families = [corrupted[family] for family in corruptions.FAMILIES]
-        assert corrupted["mean"] == pytest.approx(np.mean(families))
+        # What may steer a recipe is measured on held-out images.
+        for corrupted in (facts["corruptions"], facts["held_out_corruptions"]):
+            families = [corrupted[family] for family in corruptions.FAMILIES]
+            assert corrupted["mean"] == pytest.approx(np.mean(families))
+        count = facts["data"]["held_out"]
+        for family in corruptions.FAMILIES:
+            right = facts["held_out_corruptions"][family] * count
+            assert right == pytest.approx(round(right), abs=1e-6)
 
     def test_the_pictures_are_there_and_small(self, name):
         card = find_card(name)
@@ -163,9 +178,57 @@ class TestFacts:
         row = f"| revisions measured on the test set | {count}, this one included |"
         assert row in section.partition("\n## ")[0]
 
+    def test_it_says_what_a_second_training_gave(self, name):
+        said = find_card(name).facts["reproduced"]
+        assert said == "not tried" or re.search(r"epochs?, on Keras 3\.\d+\.\d+,", said)
+
     def test_the_readme_is_rendered_from_the_card(self, name):
         folder = find_card(name).path.parent
         assert (folder / "README.md").read_text(encoding="utf-8") == page.render(folder)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("losses", "tensors", "says"),
+    [
+        ([0.5], None, "the first epoch of 3 epochs, on X, gave the loss and accuracy "
+                      "recorded here to six digits; the others were not run"),
+        ([0.5, 0.3], None, "the first 2 of 3 epochs, on X, gave"),
+        ([0.5, 0.3001], None, "the first epoch of 3 epochs, on X, gave the loss and "
+                              "accuracy recorded here to six digits; epoch 2 was not"),
+        ([0.51, 0.3], None, "the first epoch, on X, came near and was not the same: "
+                            "its loss differed by 0.010000"),
+        ([0.5, 0.3, 0.2], {"a": "1"}, "all 3 epochs, on X, gave these weights again, "
+                                      "bit for bit"),
+        ([0.5, 0.3, 0.2], {"a": "2"}, "the first 3 of 3 epochs, on X, gave the loss"),
+    ],
+)  # fmt: skip
+def test_a_second_training_is_held_to_the_card(
+    losses, tensors, says, monkeypatch, tmp_path
+):
+    from kerasconv import training, untrusted
+
+    recorded = {
+        "recipe": {"name": "mnist_cnn/fast", "epochs": 3, "seed": 7},
+        "history": {"loss": [0.5, 0.3, 0.2], "accuracy": [0.9, 0.9, 0.9]},
+        "tensors": {"a": "1"},
+    }
+    card = Card("mnist_cnn", "fast", tmp_path / "fast.keras", recorded)
+
+    def fit(recipe, images, labels, *, seed, epochs, progress):
+        assert (images, labels, seed, epochs) == ("images", "labels", 7, 3)
+        for epoch, loss in enumerate(losses, 1):
+            progress(2 * epoch - 1, 6, {})
+            progress(2 * epoch, 6, {"loss": loss + 1e-8, "accuracy": 0.9})
+        assert len(losses) == 3, "it goes on beyond what was asked for"
+        return SimpleNamespace(model=None)
+
+    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(data, "load", lambda *_: ("images", "labels"))
+    monkeypatch.setattr(untrusted, "save_model", lambda *_: None)
+    monkeypatch.setattr(untrusted, "tensor_digests", lambda path: tensors)
+    found = again.retrain(card, len(losses))
+    assert again.said(card, found, "on X").startswith(says)
 
 
 @pytest.mark.once

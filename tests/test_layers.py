@@ -993,6 +993,12 @@ def test_wrong_rank_or_too_small_an_input_is_refused(layer, shape):
         type(layer).from_config(layer.get_config()).build(shape)
 
 
+@pytest.mark.parametrize("layer", [layers.SobelConv, layers.L2Pool, layers.LearnedConv])
+def test_an_image_without_channels_is_refused(layer):
+    with pytest.raises(ValueError, match="at least one channel"):
+        layer(3, data_format="channels_last")(np.zeros((1, 6, 6, 0), "float32"))
+
+
 def test_input_smaller_than_the_window_is_refused_after_an_unknown_size():
     layer = layers.L2Pool(3)
     layer.build((None, None, None, 1))

@@ -379,15 +379,19 @@ def test_integers_other_than_pixels_are_refused(predictor):
         predictor(np.zeros((2, 28, 28, 1), np.int64))
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.0, None])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, True, None])
 def test_a_batch_size_that_makes_no_sense_is_refused(model, batch_size):
     with pytest.raises(ValueError, match="`batch_size` must be a positive int"):
         Predictor(model, batch_size=batch_size)
 
 
-def test_a_range_that_makes_no_sense_is_refused(small):
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "given", [(1, 0), (0, float("inf")), (float("nan"), 1), ("0", "1"), (0, 1, 2), None]
+)
+def test_a_range_that_makes_no_sense_is_refused(small, given):
     with pytest.raises(ValueError, match="`input_range` must be the least"):
-        Predictor(small[0], input_range=(1, 0))
+        Predictor(small[0], input_range=given)
 
 
 @pytest.mark.once

@@ -1589,10 +1589,11 @@ def test_a_program_may_compute_what_a_file_may_not(kit):
 
 @pytest.mark.once
 def test_a_refused_kernel_is_not_computed(kit, monkeypatch):
-    monkeypatch.setattr(classical, "_outer", None)
-    path = TROUBLE["a_kernel_of_rank_3"][0](kit)
+    path, computed = TROUBLE["a_kernel_of_rank_3"][0](kit), []
+    monkeypatch.setattr(classical, "_outer", lambda *given: computed.append(given))
     with pytest.raises(KerasconvError, match=COMPUTED):
         load_model(path)
+    assert not computed
 
 
 @pytest.mark.once

@@ -185,6 +185,11 @@ class Window:
     def check(self, input_shape: Sequence[Any]) -> None:
         """Raise ValueError where no window fits into an input of that shape."""
         spatial_rank(input_shape, self.rank)
+        if input_shape[self.channel_axis] == 0:
+            raise ValueError(
+                "The input must have at least one channel. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         for axis, span in zip(self.axes, self.spans, strict=True):
             least = span + 1 if self.padding == "valid" else 1
             if isinstance(input_shape[axis], int) and input_shape[axis] < least:
