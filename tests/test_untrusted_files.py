@@ -1597,6 +1597,20 @@ def test_a_refused_kernel_is_not_computed(kit, monkeypatch):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("seed", [-1, 1 << 62])
+def test_a_seed_that_a_backend_does_not_hold_is_one_line(kit, seed):
+    noise = our_layer("GaussianNoise", {"stddev": 0.1, "seed": seed}, IMAGE)
+    first_layer(kit, {**noise, "module": "keras.layers", "registered_name": None})
+    said = f"{kit.path}"
+    try:
+        load_model(kit.path)
+    except KerasconvError as error:  # others hold it
+        said = str(error)
+    assert str(kit.path) in said
+    assert said.isprintable()
+
+
+@pytest.mark.once
 def test_a_sequential_model_is_built_once_and_not_for_every_layer(kit, monkeypatch):
     relus = [keras.layers.ReLU(name=f"r{i}") for i in range(20)]
     sequential((4,), *relus).save(kit.path)

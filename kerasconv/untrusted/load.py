@@ -47,8 +47,11 @@ def load_file(
         copy = Path(folder) / "model.keras"
         archive.write(copy)
         model = _without_memory(archive, copy)
-    for variable in model.variables:
-        variable._deferred_initialize()
+    try:
+        for variable in model.variables:
+            variable._deferred_initialize()
+    except Exception as error:  # a seed, say, that the backend does not hold
+        raise _unfit(path, error) from error
     return model
 
 
