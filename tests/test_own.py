@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pickle
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -342,6 +343,21 @@ def read(folder, prepare="resize", shape=(8, 8, None), **options):
 
 @pytest.mark.once
 class TestReading:
+    def test_other_processes_prepare_what_this_one_does(self, pets, monkeypatch):
+        alone = read(pets)
+        asked = []
+
+        def elsewhere(prepare, paths, *, workers):
+            asked.append(workers)
+            return map(pickle.loads(pickle.dumps(prepare)), paths)
+
+        monkeypatch.setattr(folders, "prepared", elsewhere)
+        both = read(pets, workers=None)
+        assert asked == [None]
+        np.testing.assert_array_equal(both.images, alone.images)
+        assert (both.names, both.keys) == (alone.names, alone.keys)
+        assert both.left_out == alone.left_out
+
     def test_mixed_sizes_and_modes_become_one_array(self, pets):
         found = read(pets)
         assert found.images.shape == (6, 8, 8, 3)

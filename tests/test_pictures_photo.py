@@ -8,6 +8,7 @@ from scipy import ndimage
 import kerasconv
 from kerasconv import pictures
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.pictures import photo
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,16 @@ def test_edges_are_scipys_a_channel_at_a_time(cat, operator, border, scipys):
         found = pictures.edges(part, operator, output, border)
         assert found.shape == part.shape
         np.testing.assert_allclose(found, truth, atol=1e-6)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("border", ["symmetric", "wrap", "constant"])
+def test_edges_in_many_tiles_are_those_in_one(cat, border, monkeypatch):
+    part = cat[:33, :20]  # two tiles and a row, one and a bit
+    whole = pictures.edges(part, border_mode=border)
+    monkeypatch.setattr(photo, "_TILE", 16)
+    tiled = pictures.edges(part, border_mode=border)
+    np.testing.assert_allclose(tiled, whole, atol=1e-7)
 
 
 @pytest.mark.once

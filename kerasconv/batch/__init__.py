@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasconv import __version__, backends
-from kerasconv.batch import containers, manifest, sources
+from kerasconv import __version__, backends, pictures
+from kerasconv.batch import containers, edges, manifest, sources
 from kerasconv.batch.engines import ENGINES
-from kerasconv.batch.shards import FORMATS, Work
+from kerasconv.batch.shards import FORMATS, Parts, Work
 from kerasconv.batch.sources import SHARD_SIZE, Shard
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.reading import Reader
@@ -30,7 +30,9 @@ __all__ = [
     "Summary",
     "opened",
     "plan",
+    "plan_edges",
     "run",
+    "work_off",
 ]
 
 Progress = Callable[[int, int], object]
@@ -79,7 +81,7 @@ class Plan:
     """
 
     out: Path
-    work: Work
+    work: Parts
     shards: int
     pictures: int
 
@@ -145,6 +147,70 @@ def plan(
     return _planned(Path(out), found, options, trust)
 
 
+def plan_edges(
+    source: str | os.PathLike | Iterable[str | os.PathLike],
+    out: str | os.PathLike,
+    *,
+    operator: str = "sobel",
+    output: str = "magnitude",
+    border_mode: str = "symmetric",
+    resume: bool = False,
+    shard_size: int = edges.SHARD_SIZE,
+    backend: str | None = None,
+) -> Plan:
+    """List pictures, and make the folder for their edges; `work_off` draws them.
+
+    Each picture's edges are a PNG of the name and folder of the picture. The rows
+    `path, picture, status, error` go into CSV files of the folder `_run` beside them.
+
+    Args:
+        source: Picture files, folders and patterns on this machine.
+        out: The folder for the pictures.
+        operator: "sobel" or "prewitt"; see `kerasconv.pictures.edges`.
+        output: "magnitude", "x" or "y".
+        border_mode: What lies outside.
+        resume: Go on with the run whose folder this is.
+        shard_size: Pictures a shard.
+        backend: The Keras backend. Default: the one that runs without a choice.
+
+    Raises:
+        UsageError: the source is not there, the folder is not this run's or lies in
+            the source, or an option is none.
+        KerasconvError: the folder cannot be written.
+
+    Example:
+        >>> if __name__ == "__main__":  # the processes import this file
+        ...     print(work_off(plan_edges("photos/", "edges")).statuses)
+        {'ok': 100}
+    """
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    names = [os.path.expanduser(name) for name in given]
+    pictures.check_edges(operator, output, border_mode)
+    place = os.path.realpath(out)
+    for name in names:
+        whole = os.path.realpath(name)
+        if os.path.isdir(whole) and Path(place).is_relative_to(whole):
+            raise UsageError(
+                f"{str(out)!r} lies in {name!r}, which is read: name a folder outside"
+            )
+    facts: dict[str, Any] = {
+        "kerasconv": __version__, "edges": operator, "output": output,
+        "border_mode": border_mode, "backend": backends.choose(backend).name,
+        "shard_size": shard_size, "base": edges.base_of(names),
+    }  # fmt: skip
+    if manifest.read(Path(out, edges.RUN)) is None:
+        manifest.check_empty(Path(out), edges.RUN)
+    found = manifest.begin(
+        Path(out, edges.RUN), edges.listing(names, shard_size), facts, resume=resume
+    )
+    work = edges.Work(
+        out=os.path.abspath(Path(out, edges.RUN)), backend=facts["backend"],
+        format="csv", parts=found["shards"], base=facts["base"], operator=operator,
+        output=output, border_mode=border_mode,
+    )  # fmt: skip
+    return Plan(Path(out, edges.RUN), work, found["shards"], found["pictures"])
+
+
 def opened(out: str | os.PathLike, *, trust: bool = False) -> Plan:
     """The plan of a folder that `plan` made, for a process that does some of it.
 
@@ -158,7 +224,7 @@ def opened(out: str | os.PathLike, *, trust: bool = False) -> Plan:
         UsageError: there is no run in the folder.
     """
     found = manifest.read(Path(out))
-    if found is None:
+    if found is None or "model" not in found:
         raise UsageError(f"{str(out)!r} holds no run: make one with plan")
     options = {name: found[name] for name in found if name not in manifest.FACTS}
     return _planned(Path(out), found, options, trust)

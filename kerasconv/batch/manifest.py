@@ -9,7 +9,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def read(out: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return {**found, "shards": int(found["shards"])}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise KerasconvError(
@@ -68,7 +67,7 @@ def begin(
     """
     earlier = read(out) if out.is_dir() else None
     if earlier is None:
-        _check_empty(out)
+        check_empty(out)
     elif not resume:
         raise UsageError(
             f"{str(out)!r} holds a run already: go on with `resume=True`, or choose "
@@ -91,7 +90,10 @@ def begin(
             manifest.update(_written(nowhere, listing))
         _check_same(out, earlier, manifest)
     # Where processes were when they were ended, by whoever ended the run.
-    shutil.rmtree(out / READING, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for mark in os.scandir(out / READING):
+            if mark.name.isdigit():
+                os.unlink(mark)
     return manifest
 
 
@@ -129,12 +131,13 @@ def _written(file: Any, listing: Iterable[Shard]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _check_empty(out: Path) -> None:
+def check_empty(out: Path, ours: str = SHARDS) -> None:
+    """Refuse a folder with anything in it but what is hidden and what is ours."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{str(out)!r} is a file: name a folder for the answers")
     try:
         # What a run that was killed at its very beginning left is no obstacle.
-        names = [n for n in os.listdir(out) if n != SHARDS and not n.startswith(".")]
+        names = [n for n in os.listdir(out) if n != ours and not n.startswith(".")]
     except FileNotFoundError:
         return
     if names:

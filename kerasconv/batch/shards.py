@@ -1,6 +1,6 @@
-"""One shard: the pictures of one process, and the file that holds their answers.
+"""One shard: the pictures of one process, and the file that holds their rows.
 
-`Work` is all that an engine runs. It depends on nothing but the shard and the folder,
+`Parts` is all that an engine runs. It depends on nothing but the shard and the folder,
 so whichever process runs it, wherever and how often, the file is the same.
 """
 
@@ -32,26 +32,30 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Work:
-    """What is done with every shard of a run. It can be pickled, and called.
+class Parts:
+    """What is done with every shard of a run: a file of rows, a row a picture.
+
+    It can be pickled, and called. What the rows are, subclasses say.
 
     Attributes:
         out: The folder of the run.
-        reader: Makes the reader, once a process.
         backend: The Keras backend that it runs on.
-        model_sha256: The digest of the model's file, a column.
         format: "parquet" or "csv".
-        top: How many predictions a row names.
         parts: How many shards the run has.
     """
 
     out: str
-    reader: Callable[[], Any]
     backend: str | None
-    model_sha256: str
     format: str
-    top: int
     parts: int
+
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        raise NotImplementedError
+
+    def rows(self, shard: Shard, mark: Mark) -> list[list[Any]]:
+        """The rows of a shard; `mark` is told at which picture this process is."""
+        raise NotImplementedError
 
     def place(self, number: int) -> Path:
         """Where the answers of a shard are once it is done."""
@@ -59,7 +63,7 @@ class Work:
         return Path(self.out, name)
 
     def __call__(self, shard: Shard) -> dict[str, int]:
-        """Read a shard's pictures and write its part, unless it is there.
+        """Do a shard and write its part, unless it is there.
 
         Returns:
             How many rows have which status.
@@ -71,13 +75,32 @@ class Work:
         place = self.place(shard["number"])
         if not place.exists():
             with Mark(Path(self.out, READING), shard["number"]) as mark:
-                reader = _reader_of(self)
-                answers = reader.answers(_prepared(reader, shard, mark))
-                rows = [self._row(answer) for answer in answers]
+                rows = self.rows(shard, mark)
                 files.write_with(
                     place, lambda beside: _WRITE[self.format](self, rows, beside)
                 )
         return tally(place)
+
+
+@dataclass(frozen=True)
+class Work(Parts):
+    """Reads the pictures of a shard.
+
+    Attributes:
+        reader: Makes the reader, once a process.
+        model_sha256: The digest of the model's file, a column.
+        top: How many predictions a row names.
+    """
+
+    reader: Callable[[], Any]
+    model_sha256: str
+    top: int
+
+    def rows(self, shard: Shard, mark: Mark) -> list[list[Any]]:
+        """What the reader answers to each picture."""
+        reader = _reader_of(self)
+        answers = reader.answers(_prepared(reader, shard, mark))
+        return [self._row(answer) for answer in answers]
 
     def columns(self) -> list[str]:
         """The names of the columns."""
@@ -113,12 +136,17 @@ def _reader_of(work: Work) -> Any:
     # Every job brings its own copy, and copies of a function are not equal.
     made_for = pickle.dumps(work)
     if _ready is None or _ready[0] != made_for:
-        if work.backend is not None:
-            for variable, value in backends.OURS.items():
-                os.environ.setdefault(variable, value)
-            backends.activate(work.backend)
+        activate(work.backend)
         _ready = made_for, work.reader()
     return _ready[1]
+
+
+def activate(backend: str | None) -> None:
+    """Settle the backend of a process that works; None: whatever there is."""
+    if backend is not None:
+        for variable, value in backends.OURS.items():
+            os.environ.setdefault(variable, value)
+        backends.activate(backend)
 
 
 def _prepared(reader: Any, shard: Shard, mark: Mark) -> Iterator[Answer]:
@@ -153,7 +181,7 @@ def _text(value: str | None) -> str | None:
     return None if value is None else value.encode("utf-8", "backslashreplace").decode()
 
 
-def _write_parquet(work: Work, rows: list[list[Any]], place: Path) -> None:
+def _write_parquet(work: Parts, rows: list[list[Any]], place: Path) -> None:
     pa = containers.needed("pyarrow", "writes Parquet")
     parquet = importlib.import_module("pyarrow.parquet")
     types = {"probability": pa.float32()}
@@ -169,7 +197,7 @@ def _write_parquet(work: Work, rows: list[list[Any]], place: Path) -> None:
         parquet.write_table(pa.table(columns), file)
 
 
-def _write_csv(work: Work, rows: list[list[Any]], place: Path) -> None:
+def _write_csv(work: Parts, rows: list[list[Any]], place: Path) -> None:
     with open(place, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(work.columns())
@@ -186,7 +214,7 @@ def _cell(value: Any) -> Any:
     return f"./{printable(value)}" if value[:1] in tuple("=+-@") else printable(value)
 
 
-_WRITE: dict[str, Callable[[Work, list[list[Any]], Path], None]] = {
+_WRITE: dict[str, Callable[[Parts, list[list[Any]], Path], None]] = {
     "parquet": _write_parquet,
     "csv": _write_csv,
 }

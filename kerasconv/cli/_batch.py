@@ -1,12 +1,15 @@
 """`kerasconv predict --out`: many pictures into a folder, by many processes."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kerasconv.cli._app import progress, remark, running
 from kerasconv.errors import UsageError
+
+if TYPE_CHECKING:
+    from kerasconv.batch import Summary
 
 Out = Annotated[
     Path | None,
@@ -118,7 +121,12 @@ def read_into_folder(
     counts = ", ".join(f"{n:,} {what}" for what, n in sorted(summary.statuses.items()))
     files = "1 file" if summary.shards == 1 else f"{summary.shards:,} files"
     print(f"{out}: {summary.pictures:,} pictures in {files} ({counts})")
+    tell_errors(summary)
+
+
+def tell_errors(summary: "Summary", where: str = "") -> None:
+    """Say how many pictures could not be read, and end with 1 if there are any."""
     if summary.errors:
         inputs = "1 input" if summary.errors == 1 else f"{summary.errors:,} inputs"
-        remark(f"{inputs} could not be read; the column error says why")
+        remark(f"{inputs} could not be read; the column error{where} says why")
         raise typer.Exit(1)

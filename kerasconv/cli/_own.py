@@ -1,5 +1,6 @@
 """Pictures of one's own, a folder a class: trained on, evaluated, compared."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,7 +179,10 @@ def read_for(
             f"{_few(list(names))}"
         )
     with progress("reading pictures") as advance:
-        found = folder.read_folder(listing, kind, shape, progress=advance)
+        found = folder.read_folder(
+            listing, kind, shape, progress=advance, workers=None,
+            spill=Path(tempfile.gettempdir()),
+        )  # fmt: skip
     split = np.array(found.split)
     rows = np.flatnonzero(split == "test") if "test" in split else np.arange(len(split))
     if not len(rows):

@@ -1,10 +1,12 @@
 """`kerasconv edges`, `features` and `kernels`: what convolution sees, as pictures."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasconv.cli import _batch
 from kerasconv.cli._app import (
     Backend,
     Model,
@@ -13,6 +15,7 @@ from kerasconv.cli._app import (
     checked_model,
     existing,
     place,
+    progress,
     remark,
     running,
     start,
@@ -28,11 +31,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def edges(
-    image: Annotated[
-        Path | None,
+    images: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="An image file, grey or colour. Default: the one in the package.",
-            metavar="IMAGE",
+            help="An image file, grey or colour; with --out any number of files, "
+            "folders and patterns. Default: the one in the package.",
+            metavar="IMAGE...",
         ),
     ] = None,
     operator: Annotated[
@@ -55,30 +59,65 @@ def edges(
             metavar="FILE",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a picture for each into this folder, as PNG, in the folders "
+            "that they lie in. A run that was ended goes on with --resume.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    workers: _batch.Workers = None,
+    resume: _batch.Resume = False,
+    max_errors: _batch.MaxErrors = None,
     backend: Backend = None,
 ) -> None:
-    """Find the edges of a photograph with a Sobel or Prewitt layer.
+    """Find the edges of a photograph with a Sobel or Prewitt layer, or of many.
 
     The derivative along x marks vertical edges, and along y horizontal ones. Each
     colour channel is filtered on its own.
+
+    With --out, photos/cats/tom.jpg of the folder photos becomes DIR/cats/tom.jpg.png.
+    What cannot be read is a row with its error in DIR/_run, and the exit status is 1.
 
     \b
     Examples:
       kerasconv edges
       kerasconv edges photo.jpg --save edges.png
       kerasconv edges photo.jpg --operator prewitt --output x --save x.png
+      kerasconv edges photos/ --out edges --resume
     """  # noqa: D301
     from kerasconv import pictures
 
+    settings: dict[str, Any] = {
+        "operator": operator,
+        "output": output,
+        "border_mode": border,
+    }
+    try:
+        pictures.check_edges(**settings)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if out is not None:
+        if save is not None:
+            raise UsageError("--out and --save exclude each other; give one of them")
+        if not images:
+            raise UsageError("name the pictures whose edges go into the folder")
+        _edges_into_folder(
+            images, out, settings, workers, max_errors, resume=resume, backend=backend
+        )
+        return
+    _batch.refuse_without_out(workers=workers, resume=resume, max_errors=max_errors)
+    if images and (len(images) > 1 or os.path.isdir(images[0])):
+        raise UsageError("of several pictures: give --out, a folder for their edges")
+    image = Path(images[0]) if images else None
     if save is not None:
         pictures.check_suffix(save)
         save = place(save, "", image)
     photo = pictures.read_photo(existing(image) or pictures.example_photo())
     start(backend)
-    try:
-        found = pictures.edges(photo, operator, output, border)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    found = pictures.edges(photo, **settings)
     pixels = pictures.to_pixels(found, output)
     if save is not None:
         pictures.write_photo(save, pixels)
@@ -94,6 +133,25 @@ def edges(
         f"{pixels.shape[1]}x{pixels.shape[0]} pixels; light is strong"
     )
     print(terminal.draw_photo(abs(found).max(-1), console.width))
+
+
+def _edges_into_folder(
+    images: list[str],
+    out: Path,
+    settings: dict[str, Any],
+    workers: int | None,
+    max_errors: int | None,
+    **options: Any,
+) -> None:
+    from kerasconv import batch
+
+    plan = batch.plan_edges(images, out, **settings, **options)
+    with progress("drawing edges", speed=True) as advance:
+        summary = batch.work_off(
+            plan, workers=workers, max_errors=max_errors, progress=advance
+        )
+    print(f"{out}: the edges of {summary.statuses.get('ok', 0):,} pictures")
+    _batch.tell_errors(summary, f" of {plan.out / 'part-*.csv'}")
 
 
 @app.command()

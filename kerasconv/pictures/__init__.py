@@ -13,6 +13,7 @@ from kerasconv.pictures.find import find_images
 from kerasconv.pictures.photo import (
     OPERATORS,
     OUTPUTS,
+    check_edges,
     check_suffix,
     edges,
     example_photo,
@@ -38,6 +39,7 @@ __all__ = [
     "OUTPUTS",
     "BlankImageWarning",
     "Found",
+    "check_edges",
     "check_suffix",
     "edges",
     "example_photo",

@@ -8,11 +8,16 @@ import numpy as np
 from PIL import Image
 
 from kerasconv import files
+from kerasconv._arguments import BORDER_MODES, check_choice
 from kerasconv.errors import UsageError
 from kerasconv.kernels import OPERATORS
 
 # What `output` means as an axis of (height, width): x runs along the rows.
 OUTPUTS = {"magnitude": None, "x": 1, "y": 0}
+
+# Photographs are cut into tiles of this side: JAX compiles for every shape that it
+# sees, for a second or so, and so there is one.
+_TILE = 512
 
 
 def example_photo() -> Path:
@@ -53,6 +58,42 @@ def edges(
     from kerasconv import ops
     from kerasconv._keras import keras
 
+    check_edges(operator, output, border_mode)
+    if np.ndim(photo) != 3:
+        raise ValueError(
+            "`photo` must be of shape (height, width, channels). Received: shape "
+            f"{np.shape(photo)}"
+        )
+    photo = np.asarray(photo, np.float32)
+    found = np.empty(photo.shape, np.float32)
+    if not found.size:
+        return found
+    bordered = np.pad(photo, ((1, 1), (1, 1), (0, 0)), border_mode)  # type: ignore[call-overload]
+    tile = np.zeros((1, _TILE + 2, _TILE + 2, photo.shape[2]), np.float32)
+    for top, left in np.ndindex(*(-(-side // _TILE) for side in photo.shape[:2])):
+        rows, columns = slice(top * _TILE, None), slice(left * _TILE, None)
+        part = bordered[rows, columns][: _TILE + 2, : _TILE + 2]
+        height, width = part.shape[:2]
+        tile[0, :height, :width] = part
+        result = getattr(ops, operator)(
+            keras.ops.convert_to_tensor(tile),
+            axis=OUTPUTS[output],
+            output="magnitude" if output == "magnitude" else "components",
+            normalize="unit",
+            data_format="channels_last",
+        )
+        inner = keras.ops.convert_to_numpy(result)[0, 1 : height - 1, 1 : width - 1]
+        found[rows, columns][:_TILE, :_TILE] = inner
+    return found
+
+
+def check_edges(operator: str, output: str, border_mode: str) -> None:
+    """Refuse what `edges` does not know, before anything is read.
+
+    Raises:
+        UsageError: an unknown operator or output.
+        ValueError: an unknown border mode.
+    """
     for name, value, known in (
         ("operator", operator, OPERATORS),
         ("output", output, OUTPUTS),
@@ -61,20 +102,7 @@ def edges(
             raise UsageError(
                 f"`{name}` must be one of {', '.join(known)}. Received: {value!r}"
             )
-    if np.ndim(photo) != 3:
-        raise ValueError(
-            "`photo` must be of shape (height, width, channels). Received: shape "
-            f"{np.shape(photo)}"
-        )
-    result = getattr(ops, operator)(
-        keras.ops.convert_to_tensor(np.asarray(photo, np.float32)[None]),
-        axis=OUTPUTS[output],
-        output="magnitude" if output == "magnitude" else "components",
-        normalize="unit",
-        border_mode=border_mode,
-        data_format="channels_last",
-    )
-    return np.asarray(keras.ops.convert_to_numpy(result)[0], np.float32)
+    check_choice("border_mode", border_mode, BORDER_MODES)
 
 
 def to_pixels(values: np.ndarray, output: str = "magnitude") -> np.ndarray:

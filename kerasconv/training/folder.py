@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from kerasconv import pictures
+from kerasconv.batch.preparing import prepared
 from kerasconv.errors import KerasconvError, UsageError, one_line, printable
 from kerasconv.models._own import prepare_as
+from kerasconv.reading import Answer
 
 SPLITS = {
     "train": "train",
@@ -217,6 +219,7 @@ def read_folder(
     *,
     spill: Path | None = None,
     progress: Progress | None = None,
+    workers: int | None = 1,
 ) -> Pictures:
     """Read and prepare the pictures of a folder.
 
@@ -231,37 +234,38 @@ def read_folder(
         spill: A folder for the pictures where they do not fit into memory. Nothing
             stays in it.
         progress: Called with the number of files done and of all.
+        workers: How many processes prepare, where there is enough to do; None: as many
+            as cores. They import the program that runs.
     """
     height, width, channels = shape
     depth = channels or 3
-    make = preparer(prepare, (height, width, depth))
+    preparer(prepare, (height, width, depth))  # refuses what it does not know
+    work = _Preparing(prepare, (height, width, depth))
     images = _room((len(listing.files), height, width, depth), spill)
     kept: list[tuple[str, int, str, bytes]] = []
     left_out = list(listing.left_out)
     first: dict[bytes, int] = {}
     twice: set[int] = set()
     coloured = False
-    for done, (path, label, split) in enumerate(listing.files, start=1):
+    made = prepared(work, [path for path, _, _ in listing.files], workers=workers)
+    for done, (answer, (path, label, split)) in enumerate(
+        zip(made, listing.files, strict=True), start=1
+    ):
         name = listing.name(path)
-        try:
-            content = _content(path)
-            key = hashlib.blake2b(content, digest_size=16).digest()
-            earlier = first.get(key)
-            if earlier is not None:
-                other, theirs, *_ = kept[earlier]
-                if theirs == label:
-                    left_out.append((name, f"a copy of {other}"))
-                else:
-                    twice.add(earlier)
-                    left_out.append((name, f"the picture {other}, in another class"))
+        if not isinstance(answer, _Prepared) or answer.image is None:
+            left_out.append((name, one_line(answer.error)))
+        elif (earlier := first.get(answer.key)) is not None:
+            other, theirs, *_ = kept[earlier]
+            if theirs == label:
+                left_out.append((name, f"a copy of {other}"))
             else:
-                pixels = make(content)
-                coloured = coloured or _has_colours(pixels)
-                images[len(kept)] = pixels
-                first[key] = len(kept)
-                kept.append((name, label, split, key))
-        except KerasconvError as error:
-            left_out.append((name, one_line(error)))
+                twice.add(earlier)
+                left_out.append((name, f"the picture {other}, in another class"))
+        else:
+            coloured = coloured or _has_colours(answer.image)
+            images[len(kept)] = answer.image
+            first[answer.key] = len(kept)
+            kept.append((name, label, split, answer.key))
         if progress:
             progress(done, len(listing.files))
     for at in sorted(twice):
@@ -282,6 +286,30 @@ def read_folder(
         [kept[at][3] for at in rows],
         left_out,
     )
+
+
+@dataclass
+class _Prepared(Answer):
+    """A picture as pixels, and the digest of its file; or why there is none."""
+
+    key: bytes = b""
+
+
+@dataclass(frozen=True)
+class _Preparing:
+    """Reads a file and prepares what it shows."""
+
+    prepare: str
+    shape: tuple[int, int, int]
+
+    def __call__(self, path: str) -> _Prepared:
+        try:
+            content = _content(path)
+            pixels = preparer(self.prepare, self.shape)(content)
+        except KerasconvError as error:
+            return _Prepared(path, status="error", error=str(error))
+        key = hashlib.blake2b(content, digest_size=16).digest()
+        return _Prepared(path, pixels, key=key)
 
 
 def _room(shape: tuple[int, ...], spill: Path | None) -> np.ndarray:
