@@ -22,6 +22,7 @@ from kerasconv.cli import _app, _pictures
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import find_card, load_model, mnist_cnn
 from kerasconv.pictures import find_images, prepare_clothes, read_image
+from kerasconv.pictures.annotate import annotated
 from kerasconv.reading import read_digits
 
 pytestmark = pytest.mark.once
@@ -438,6 +439,9 @@ class TestPlaces:
         for command in ("edges", "features"):
             assert run(command, image, "--save", "7.png").is_one_line("7.png")
         assert Path(image).read_bytes() == before
+
+    def test_a_picture_of_one_line_is_drawn_on_too(self):
+        assert annotated(np.ones((1, 5000, 1)), []).size == (1600, 1)
 
     def test_missing_folders_are_made(self, run, tmp_path):
         from kerasconv.export import check

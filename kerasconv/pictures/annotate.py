@@ -27,7 +27,7 @@ def annotated(photo: np.ndarray, marks: Iterable[Mark]) -> Image.Image:
     image = image.convert("RGB")
     scale = max(image.size) / _SIDE
     if scale > 1:
-        size = (round(image.width / scale), round(image.height / scale))
+        size = tuple(max(1, round(side / scale)) for side in image.size)
         image = image.resize(size, Image.Resampling.BOX)
     else:
         scale = 1.0
