@@ -5,8 +5,11 @@ Plain NumPy arrays of probabilities, shape (n, classes), and of true labels.
 
 import numpy as np
 
+from kerasconv.errors import KerasconvError
+
 __all__ = [
     "calibration_error",
+    "check_finite",
     "confusion_matrix",
     "log_loss",
     "paired_test",
@@ -22,7 +25,11 @@ def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict:
         `examples`, `errors`, `accuracy` (share that is right), `interval` (its 95 %
         Wilson interval), `loss` (nats), `calibration_error`, `by_class` (accuracy of
         each true class) and `confusion` (rows true, columns predicted).
+
+    Raises:
+        KerasconvError: a probability is NaN or infinite.
     """
+    check_finite(probabilities)
     matrix = confusion_matrix(probabilities, labels)
     total, right = len(labels), int(np.trace(matrix))
     counts = matrix.sum(1)
@@ -39,6 +46,25 @@ def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict:
         ],
         "confusion": matrix.tolist(),
     }
+
+
+def check_finite(probabilities: np.ndarray, name: str = "the network") -> None:
+    """Refuse answers that say nothing.
+
+    Args:
+        probabilities: A row an image.
+        name: Who answers so, for the message.
+
+    Raises:
+        KerasconvError: a probability is NaN or infinite.
+    """
+    bad = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
+    if bad:
+        raise KerasconvError(
+            f"{name} answers {bad:,} of {len(probabilities):,} images with NaN or "
+            "infinity, which says nothing; look at its weights, or train it again at "
+            "a lower learning rate"
+        )
 
 
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:

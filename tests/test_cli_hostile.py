@@ -297,6 +297,22 @@ class TestOddNetworks:
         assert "nan%" not in ended.out
         assert "NaN" in ended.err
 
+    def test_nan_is_no_measurement(self, run, one, model_file, tmp_path):
+        model = model_file(spoil=np.nan)
+        names = ", ".join(f'"{i}"' for i in range(10))
+        model.with_suffix(".toml").write_text(f'classes = [{names}]\nprepare = "digit"')
+        for name in ("7", "8"):
+            (tmp_path / "of" / name).mkdir(parents=True)
+            os.rename(one("x.png"), tmp_path / "of" / name / f"{name}.png")
+        (tmp_path / "of" / "8" / "8.png").write_bytes(
+            Path(one("8.png")).read_bytes() + b"x"
+        )
+        for command in (["evaluate", model], ["compare", "lenet5", model]):
+            for how in ([], ["--json"]):
+                ended = run(*command, "--images", tmp_path / "of", *how)
+                assert ended.status == 1
+                assert ended.is_one_line("odd.keras", "2 of 2", "NaN")
+
     def test_nan_weights_are_drawn_blank_and_told(self, run, one, model_file, tmp_path):
         model = model_file(spoil=np.nan)
         ended = run("kernels", model, "--save", tmp_path / "k.png")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasconv import metrics
+from kerasconv.errors import KerasconvError
 
 pytestmark = pytest.mark.once
 
@@ -116,3 +117,10 @@ def test_the_paired_test_is_a_fair_coin_over_the_images_that_differ():
 def test_equal_classifiers_differ_by_chance_alone():
     right = np.array([True, False])
     assert metrics.paired_test(right, right)["p_value"] == 1.0
+
+
+def test_nan_is_no_measurement():
+    answers = np.full((3, 2), 0.5)
+    answers[1, 0] = np.nan
+    with pytest.raises(KerasconvError, match="answers 1 of 3 images with NaN"):
+        metrics.summary(answers, np.zeros(3, int))

@@ -204,10 +204,13 @@ def measured_on(
     model: Any, found: "Pictures", rows: "np.ndarray", name: str
 ) -> "np.ndarray":
     """The probabilities that a model gives to some of the pictures."""
+    from kerasconv import metrics
     from kerasconv.training.own import answers
 
     with running(name):
-        return answers(model, found.images, rows)
+        said = answers(model, found.images, rows)
+    metrics.check_finite(said, name)
+    return said
 
 
 def evaluate_folder(

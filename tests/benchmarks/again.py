@@ -83,7 +83,8 @@ def said(card: Card, found: Mapping[str, Any], where: str) -> str:
     if same:
         rest = "the others were not run"
         if same < ran:
-            rest = f"epoch {same + 1} was not the same, so these weights were not"
+            rest = f"epoch {same + 1} was not the same, so these weights are not "
+            rest += "reproduced"
         elif ran == total:
             rest = "the weights were not the same in their last digits"
         return (
