@@ -7,7 +7,7 @@ milliseconds; a network of this size needs a fraction of one.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from kerasconv._arguments import is_int
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
 from kerasconv.errors import KerasconvError
+
+if TYPE_CHECKING:
+    from kerasconv.compiled.steps import Step
 
 __all__ = ["Predictor", "feature_maps"]
 
@@ -102,10 +105,7 @@ class Predictor:
         self._model = model
         with _tracing:
             self._weights = _weights_of(model)
-            answer = partial(_answer, model, list(model.weights))
-            self._forward = _COMPILERS[keras.backend.backend()](
-                answer, self._weights, self.input_shape
-            )
+            self._forward = _forward_of(model, self._weights, self.input_shape)
         self._compiled: set[int] = set()
 
     def __reduce__(self) -> tuple:
@@ -341,6 +341,17 @@ def _check_floats(model: Any) -> None:
         )
 
 
+def _forward_of(model: Any, weights: list[np.ndarray], shape: Shape) -> Forward:
+    """What is fastest here: the network's steps, or else the network itself."""
+    from kerasconv.compiled.steps import steps_of
+
+    backend = keras.backend.backend()
+    if backend in _OF_STEPS and (steps := steps_of(model, weights)) is not None:
+        return _OF_STEPS[backend](steps, shape)
+    answer = partial(_answer, model, list(model.weights))
+    return _COMPILERS[backend](answer, weights, shape)
+
+
 def _answer(model: Any, variables: list, weights: Sequence[Any], images: Any) -> Any:
     """What the model makes of images with these weights instead of its own."""
     with keras.StatelessScope(list(zip(variables, weights, strict=True))):
@@ -416,12 +427,12 @@ def _openvino(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forwar
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset13 as opset
 
+    from kerasconv.compiled.openvino import compile
+
     parameter = opset.parameter(shape=[-1, *shape], dtype=openvino.Type.f32)
     output = answer(weights, OpenVINOKerasTensor(parameter.output(0)))
     graph = openvino.Model([opset.result(output.output)], [parameter])
-    # On a processor with bfloat16 OpenVINO would round float32 to it unasked: three
-    # digits instead of seven.
-    compiled = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = compile(graph)
     # An inference request serves one thread.
     local = threading.local()
 
@@ -445,4 +456,33 @@ _COMPILERS: dict[str, Callable[[Answer, list[np.ndarray], Shape], Forward]] = {
     "torch": _torch,
     "openvino": _openvino,
     "numpy": _numpy,
+}
+
+
+def _torch_steps(steps: "list[Step]", shape: Shape) -> Forward:
+    import torch
+
+    from kerasconv.compiled.torch import forward
+
+    return forward(steps, torch.device(keras.ops.convert_to_tensor(0.0).device))
+
+
+def _openvino_steps(steps: "list[Step]", shape: Shape) -> Forward:
+    from kerasconv.compiled.openvino import forward
+
+    return forward(steps, shape)
+
+
+def _numpy_steps(steps: "list[Step]", shape: Shape) -> Forward:
+    from kerasconv.compiled.numpy import forward
+
+    return forward(steps)
+
+
+# The same of a network as a chain of steps, on the backends where that is faster:
+# JAX and TensorFlow compile what Keras's layers say as well.
+_OF_STEPS: dict[str, "Callable[[list[Step], Shape], Forward]"] = {
+    "torch": _torch_steps,
+    "openvino": _openvino_steps,
+    "numpy": _numpy_steps,
 }

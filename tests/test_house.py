@@ -49,7 +49,7 @@ def test_a_backends_name_is_compared_only_in_its_rooms(modules):
         if not module.name.startswith(
             ("kerasconv.window.native", "kerasconv.window.backends",
              "kerasconv.backends", "kerasconv.testing", "kerasconv.predict",
-             "kerasconv.export")
+             "kerasconv.compiled", "kerasconv.export")
         )
     }  # fmt: skip
     assert found == set()

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from kerasconv import predict
 from kerasconv._keras import keras
+from kerasconv.compiled.steps import steps_of
 from kerasconv.errors import KerasconvError
 from kerasconv.layers import SobelConv
 from kerasconv.models import mnist_cnn
@@ -431,8 +432,8 @@ def _residual(x):
     return keras.layers.Add()([before, keras.layers.ReLU()(before)])
 
 
-# Where a graph of torch could be shortened too far: what is read twice, other ranks,
-# a convolution without a bias, one followed by another sum, strides and groups.
+# Where a network could be rewritten too far: what is read twice, other ranks, a
+# convolution without a bias, one followed by another sum, strides and groups.
 NETWORKS = {
     "residual": _residual,
     "input": lambda x: keras.layers.Add()([x, keras.layers.ReLU()(x)]),
@@ -449,13 +450,33 @@ NETWORKS = {
     "normalised first": lambda x: keras.layers.ReLU()(
         keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(x))
     ),
+    "same": lambda x: keras.layers.MaxPooling2D(3, 1)(
+        keras.layers.Conv2D(4, (3, 2), 2, "same", activation="tanh")(x)
+    ),
+    "max": lambda x: keras.layers.MaxPooling2D(2)(
+        keras.layers.Conv2D(4, 3, activation="relu")(x)
+    ),
+    "mean": lambda x: keras.layers.AveragePooling2D(2)(
+        keras.layers.BatchNormalization(scale=False)(
+            keras.layers.Conv2D(4, 3, use_bias=False)(x)
+        )
+    ),
+    "dense": lambda x: keras.layers.Dense(3, activation="softmax")(
+        keras.layers.Dense(4, activation="sigmoid")(
+            keras.layers.GlobalAveragePooling2D()(
+                keras.layers.Conv2D(4, 3, activation="softsign")(x)
+            )
+        )
+    ),
     "scaled": lambda x: keras.layers.Rescaling(2.0, [1.0, 2.0])(x),
 }
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's graph")
+@pytest.mark.skipif(
+    keras.backend.backend() not in predict._OF_STEPS, reason="Keras's own layers run"
+)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_graph_of_torch_that_was_shortened_answers_as_keras_does(name):
+def test_a_network_that_was_rewritten_answers_as_keras_does(name):
     inputs = keras.Input((8, 7, 2))
     model = keras.Model(inputs, keras.layers.Flatten()(NETWORKS[name](inputs)))
     random = np.random.default_rng(0)
@@ -484,6 +505,7 @@ def test_torch_neither_copies_images_nor_turns_weights_at_each_call(monkeypatch)
         return made[-1]
 
     monkeypatch.setattr(_torch_graph, "shorten", look)
+    monkeypatch.setattr(predict, "_OF_STEPS", {})
     Predictor(mnist_cnn())(np.zeros((28, 28, 1), "float32"))
     (program,) = made
     names = [str(node.target).partition(".")[2] for node in program.graph.nodes]
@@ -491,3 +513,41 @@ def test_torch_neither_copies_images_nor_turns_weights_at_each_call(monkeypatch)
     assert {"conv2d", "max_pool2d", "matmul"} <= set(names)
     assert not {"contiguous", "to", "clone", "_assert_tensor_metadata"} & set(names)
     assert names.count("add") == 1, "the bias of the Dense layer alone"
+
+
+@pytest.mark.once
+def test_what_is_no_chain_of_known_layers_is_not_rewritten():
+    layers, x = keras.layers, keras.Input((8, 7, 2))
+    conv = layers.Conv2D(2, 3, padding="same")
+    told = layers.Dropout(0.5)
+    half = layers.Conv2D(2, 3, dtype="float16")
+    for y, known in [
+        (conv(x), True),
+        (layers.MaxPooling2D(2)(layers.Dropout(0.5)(conv(x))), True),
+        (conv(conv(x)), True),
+        (_residual(x), False),
+        (told(x, training=True), False),
+        (half(x), False),
+        (layers.MaxPooling2D(2, padding="same")(x), False),
+        (SobelConv(axis=0)(x), False),
+        (keras.Sequential([keras.Input((8, 7, 2)), layers.Conv2D(2, 3)])(x), False),
+    ]:
+        model = keras.Model(x, y)
+        assert (steps_of(model, model.get_weights()) is not None) == known, y
+
+
+@pytest.mark.once
+def test_batch_normalisation_and_dropout_cost_a_network_in_steps_nothing():
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(2, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.Flatten(),
+        ]
+    )
+    kinds = [type(s).__name__ for s in steps_of(model, model.get_weights())]
+    assert kinds == ["Convolve", "Activate", "Flatten"]
