@@ -101,6 +101,7 @@ def drawings(text):
 
 
 class TestPredictTheBundledDigits:
+    @pytest.mark.once
     def test_every_digit_is_told_and_the_misread_ones_are_drawn(self, run):
         ended = run("predict")
         assert ended.status == 0
@@ -110,6 +111,7 @@ class TestPredictTheBundledDigits:
         assert "99." in ended.out.splitlines()[-1]
         assert ended.err == ""
 
+    @pytest.mark.once
     def test_all_draws_them_all(self, run):
         assert drawings(run("predict", "--all").out) == 64
 
@@ -120,6 +122,7 @@ class TestPredictTheBundledDigits:
         assert len(lines) < 50
         assert max(map(len, lines)) <= 80
 
+    @pytest.mark.once
     def test_the_last_but_one_line_tells_the_hard_digits_apart(self, run, digits):
         said = run("predict").out.splitlines()[-2]
         answers = json.loads(run("predict", "--json").out)
@@ -137,6 +140,7 @@ class TestPredictTheBundledDigits:
         right = sum(r["truth"] == r["prediction"] for r in records)
         assert f"{right} of 64 right" in ended.err
 
+    @pytest.mark.once
     def test_csv_has_a_row_a_digit(self, run):
         rows = list(csv.DictReader(io.StringIO(run("predict", "--csv").out)))
         assert len(rows) == 64
@@ -144,6 +148,7 @@ class TestPredictTheBundledDigits:
         assert list(rows[0]) == [*columns, "text", "digits", "boxes"]
         assert {row["status"] for row in rows} == {"ok"}
 
+    @pytest.mark.once
     @pytest.mark.parametrize("top", [1, 3, 10])
     def test_top_k_are_ordered_and_start_with_the_prediction(self, run, top):
         for record in json.loads(run("predict", "--json", "--top", top).out):
@@ -166,12 +171,14 @@ class TestPredictFiles:
         assert all(r["prediction"] == truth_of(r["image"]) for r in records)
         assert "truth" not in records[0]
 
+    @pytest.mark.once
     def test_a_table_names_the_file_and_draws_the_digit(self, run, scans):
         ended = run("predict", scans / "3-18.bmp")
         assert ended.status == 0
         assert "3-18.bmp" in "".join(ended.out.split())
         assert any("\u2801" <= c <= "\u28ff" for c in ended.out)
 
+    @pytest.mark.once
     def test_globs_files_and_folders_mix_in_the_order_given(self, run, scans):
         ended = run("predict", scans / "*.tiff", scans / "0-0.png", "--csv")
         names = [r["image"] for r in csv.DictReader(io.StringIO(ended.out))]
@@ -185,6 +192,7 @@ class TestPredictFiles:
             assert a["prediction"] == b["prediction"]
             assert a["probability"] == pytest.approx(b["probability"], abs=1e-5)
 
+    @pytest.mark.once
     def test_an_unreadable_file_among_others_is_told_and_skipped(self, run, scans):
         (scans / "5-bad.png").write_text("no picture")
         ended = run("predict", scans, "--json")
@@ -199,6 +207,7 @@ class TestPredictFiles:
         assert "skipped" in ended.err
         assert "1 input could not be read" in ended.err
 
+    @pytest.mark.once
     def test_a_pattern_that_matches_nothing_is_a_row_among_others(self, run, scans):
         ended = run("predict", scans / "*.webp", scans, "--json")
         assert ended.status == 1
@@ -208,6 +217,7 @@ class TestPredictFiles:
         assert {r["status"] for r in others} == {"ok"}
         assert len(others) == 10
 
+    @pytest.mark.once
     @pytest.mark.parametrize("side", [1, 50])
     def test_a_blank_image_is_a_status_and_no_digit(self, run, tmp_path, side):
         Image.new("L", (side, side), 200).save(tmp_path / "blank.png")
@@ -249,6 +259,7 @@ class TestPredictFiles:
             assert len(read) == 50 * (i + 1)
 
 
+@pytest.mark.once
 class TestBadInput:
     def test_no_such_path(self, run):
         ended = run("predict", "nowhere.png")
@@ -358,6 +369,7 @@ class TestBadInput:
         assert ended.is_one_line("mnist.keras", "damaged or were replaced")
 
 
+@pytest.mark.once
 def test_summary_prints_the_canonical_table(run):
     ended = run("summary", "mnist_cnn")
     assert ended.status == 0
@@ -373,6 +385,7 @@ class TestEvaluate:
         pixels = np.rint(images * 255).astype(np.uint8)
         monkeypatch.setattr(data, "load", lambda *_, **__: (pixels, labels))
 
+    @pytest.mark.once
     def test_a_result_other_than_the_cards_fails(self, run, few):
         ended = run("evaluate", "mnist_cnn")
         bundled = find_card("mnist_cnn").facts["bundled_digits"]
@@ -386,17 +399,20 @@ class TestEvaluate:
         assert report["as_on_card"] is False
         assert report["backend"] == keras.backend.backend()
 
+    @pytest.mark.once
     def test_a_missing_data_set_says_how_to_get_it(self, run, tmp_path):
         ended = run("evaluate", "mnist_cnn", "--data-dir", tmp_path)
         assert ended.status == 1
         assert ended.is_one_line(str(tmp_path), "--data-dir", "--download")
 
+    @pytest.mark.once
     def test_another_data_set_has_no_card_to_agree_with(self, run, few):
         ended = run("evaluate", "mnist_cnn", "--dataset", "mnist_corrupted/fog")
         assert ended.status == 0
         assert "mnist_corrupted/fog" in ended.out
         assert "card" not in ended.out
 
+    @pytest.mark.once
     def test_the_confusion_matrix_comes_as_table_and_picture(self, run, few, tmp_path):
         picture = tmp_path / "c.png"
         ended = run("evaluate", "mnist_cnn", "--confusion", "--save", picture)
@@ -404,6 +420,7 @@ class TestEvaluate:
         with Image.open(picture) as image:
             assert min(image.size) > 300
 
+    @pytest.mark.once
     @pytest.mark.parametrize(
         ("dataset", "status", "words"),
         [
@@ -429,6 +446,7 @@ class TestEvaluate:
         assert f"errors       {stated['errors']} of 10,000" in ended.out
 
 
+@pytest.mark.once
 class TestCompare:
     few = TestEvaluate.few
 
@@ -691,6 +709,7 @@ class TestEdges:
         assert pixels.max() == 255
         assert pixels.min() == 0
 
+    @pytest.mark.once
     def test_a_grey_picture_stays_grey_and_flat_ground_is_128_along_x(
         self, run, tmp_path
     ):
@@ -702,6 +721,7 @@ class TestEdges:
         assert image.size == (30, 20)
         assert set(np.asarray(image).ravel()) == {128}
 
+    @pytest.mark.once
     def test_without_save_it_is_drawn_in_the_terminal(self, run, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         ended = run("edges", "--operator", "prewitt", "--border", "reflect")
@@ -709,6 +729,7 @@ class TestEdges:
         assert len(ended.out.splitlines()) > 20
         assert os.listdir(tmp_path) == []
 
+    @pytest.mark.once
     @pytest.mark.parametrize(
         ("option", "value"),
         [("--operator", "canny"), ("--output", "z"), ("--border", "mirror"),
@@ -719,6 +740,7 @@ class TestEdges:
         assert ended.status == 2
         assert ended.is_one_line(repr(value))
 
+    @pytest.mark.once
     def test_a_file_that_is_missing_or_no_picture_is_named(self, run, tmp_path):
         assert run("edges", "none.jpg").status == 2
         (tmp_path / "text.png").write_text("")
