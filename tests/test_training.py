@@ -630,6 +630,14 @@ def test_the_page_command_refuses_a_folder_of_something_else(tmp_path, capsys):
     assert said.count("\n") == 1
     assert page.main([]) == 2
     assert capsys.readouterr().err.startswith("usage: ")
+    older = tmp_path / "lenet5"
+    older.mkdir()
+    (older / "mnist.toml").write_text('sha256 = "0"')
+    assert page.main([str(older)]) == 1
+    said = capsys.readouterr().err
+    assert "a card in" in said
+    assert "says nothing of 'licence'" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.once

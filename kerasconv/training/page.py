@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasconv import files
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import ARCHITECTURES, Card
+from kerasconv.models import ARCHITECTURES, Architecture, Card
 from kerasconv.models._card import read_card
 
 # Pictures beside a card, by the end of their name, and what each shows.
@@ -37,7 +37,7 @@ def write(folder: Path) -> None:
 
     Raises:
         UsageError: the folder has not the name of an architecture, or no cards.
-        KerasconvError: a card cannot be read.
+        KerasconvError: a card cannot be read, or lacks what the page says.
     """
     files.write_text(folder / "README.md", render(folder))
 
@@ -101,7 +101,17 @@ def render(folder: Path) -> str:
         )
     architecture = ARCHITECTURES[name]
     found.sort(key=lambda card: card.weights != architecture.weights)
-    parts = [
+    try:
+        return "\n\n".join(_parts(architecture, name, found)) + "\n"
+    except KeyError as error:
+        raise KerasconvError(
+            f"a card in {folder} is older than this page and says nothing of {error}; "
+            "train those weights again, or take their card away"
+        ) from error
+
+
+def _parts(architecture: Architecture, name: str, found: list[Card]) -> list[str]:
+    return [
         _head(found),
         f"# {name}",
         "Written by the training recipe from the cards (`*.toml`) in this folder; "
@@ -123,7 +133,6 @@ def render(folder: Path) -> str:
         *_pooling_costs(found),
         *(section for card in found for section in _sections(card)),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _head(found: list[Card]) -> str:
