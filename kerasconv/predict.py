@@ -31,6 +31,16 @@ _tracing = threading.Lock()
 # Floats this many times the largest value that a model takes are no such values.
 _BEYOND = 16
 
+# Images in all for which a batch is worth compiling, where that takes a while: on JAX
+# about 0.3 s, in which it answers so many digits one by one.
+_PAYS = 1000
+
+# Images a batch, where nobody says.
+_BATCH = 128
+
+# Backends whose compiled model takes any number of images; the others compile for each.
+_ANY_NUMBER = ("tensorflow", "numpy")
+
 # How often the weights of a model that is being trained are read before giving up.
 _READS = 100
 
@@ -38,10 +48,10 @@ _READS = 100
 class Predictor:
     """The forward pass of a model, compiled once and safe to share between threads.
 
-    It is compiled for two shapes, one image and `batch_size` images, each at its
-    first use; any other number of images is cut into batches of which the last is
-    padded. Inference mode: dropout does nothing, batch normalisation uses its
-    moving statistics.
+    It is compiled for one image and for `batch_size` images, each at its first use or
+    by `warm_up`; any other number of images is cut into batches, and where a program
+    takes one number of images only (JAX, OpenVINO) the last batch is padded. Inference
+    mode: dropout does nothing, batch normalisation uses its moving statistics.
 
     The weights are those of the moment when it was made, on every backend, whatever
     becomes of the model later: make a new one after training further. It can be
@@ -50,7 +60,10 @@ class Predictor:
     Args:
         model: A built Keras model with one image input and one output.
         batch_size: Images a batch. Larger batches need more memory and, for networks
-            of this size, are no faster.
+            of this size, are no faster. With None images are answered one by one until
+            they are a thousand in all, and in batches of 128 from then on: for a
+            program that may have a few images only, of which none shall wait for a
+            second compilation.
         input_range: The least and the largest value of an image as the model takes
             it: uint8 pixels are brought to it. (0, 255) suits a model that begins
             with its own `Rescaling`.
@@ -76,12 +89,12 @@ class Predictor:
         self,
         model: "keras.Model",
         *,
-        batch_size: int = 128,
+        batch_size: int | None = _BATCH,
         input_range: tuple[float, float] = (0, 1),
     ) -> None:
-        if not is_int(batch_size) or batch_size < 1:
+        if batch_size is not None and not (is_int(batch_size) and batch_size >= 1):
             raise ValueError(
-                f"`batch_size` must be a positive int. Received: {batch_size!r}"
+                f"`batch_size` must be a positive int or None. Received: {batch_size!r}"
             )
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise ValueError(
@@ -105,8 +118,13 @@ class Predictor:
         self._model = model
         with _tracing:
             self._weights = _weights_of(model)
-            self._forward = _forward_of(model, self._weights, self.input_shape)
+            self._forward, self._takes_any = _forward_of(
+                model, self._weights, self.input_shape
+            )
         self._compiled: set[int] = set()
+        self._batch = batch_size or _BATCH
+        # Images that are answered one by one before a batch is compiled.
+        self._alone = 0 if batch_size or self._takes_any else _PAYS
 
     def __reduce__(self) -> tuple:
         with _tracing:
@@ -148,12 +166,26 @@ class Predictor:
             )
         if len(images) == 1:
             return self._run(images)
-        starts = range(0, len(images), self.batch_size)
+        if 0 < len(images) <= self._alone:
+            self._alone -= len(images)
+            return np.concatenate([self._run(image[None]) for image in images])
+        self._alone = 0
+        starts = range(0, len(images), self._batch)
         if not starts:
             return self._run(np.zeros((1, *self.input_shape), np.float32))[:0]
         return np.concatenate(
-            [self._run_batch(images[s : s + self.batch_size]) for s in starts]
+            [self._run_batch(images[s : s + self._batch]) for s in starts]
         )
+
+    def warm_up(self) -> None:
+        """Compile now what the first calls would: one image, and a batch.
+
+        A server calls it before it takes requests. It takes some tenths of a second on
+        JAX and, for a model that is no chain of Keras's own layers, on PyTorch.
+        """
+        for count in (1, self._batch):
+            self._run(np.zeros((count, *self.input_shape), np.float32))
+        self._alone = 0
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
         """The images as floats in the model's range."""
@@ -190,11 +222,11 @@ class Predictor:
         return np.concatenate(answers)
 
     def _run_batch(self, images: np.ndarray) -> np.ndarray:
-        missing = self.batch_size - len(images)
-        if missing:
+        missing = self._batch - len(images)
+        if missing and not self._takes_any:
             padding = np.zeros((missing, *self.input_shape), np.float32)
             images = np.concatenate([images, padding])
-        return self._run(images)[: self.batch_size - missing]
+        return self._run(images)[: self._batch - missing]
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         # The first call with a shape traces the model.
@@ -341,15 +373,21 @@ def _check_floats(model: Any) -> None:
         )
 
 
-def _forward_of(model: Any, weights: list[np.ndarray], shape: Shape) -> Forward:
-    """What is fastest here: the network's steps, or else the network itself."""
+def _forward_of(
+    model: Any, weights: list[np.ndarray], shape: Shape
+) -> tuple[Forward, bool]:
+    """What is fastest here: the network's steps, or else the network itself.
+
+    And whether it takes any number of images, without compiling for each.
+    """
     from kerasconv.compiled.steps import steps_of
 
     backend = keras.backend.backend()
     if backend in _OF_STEPS and (steps := steps_of(model, weights)) is not None:
-        return _OF_STEPS[backend](steps, shape)
+        any_number = backend in (*_ANY_NUMBER, "torch")
+        return _OF_STEPS[backend](steps, shape), any_number
     answer = partial(_answer, model, list(model.weights))
-    return _COMPILERS[backend](answer, weights, shape)
+    return _COMPILERS[backend](answer, weights, shape), backend in _ANY_NUMBER
 
 
 def _answer(model: Any, variables: list, weights: Sequence[Any], images: Any) -> Any:

@@ -157,7 +157,29 @@ def test_only_two_shapes_are_ever_compiled(model, digits, monkeypatch):
     )
     for n in (0, 1, 2, 5, 16, 17, 40):
         predictor(digits[0][:n])
-    assert shapes == {1, 16}
+    assert shapes == {1, 16} or (predictor._takes_any and shapes == {1, 2, 5, 8, 16})
+
+
+def test_without_a_batch_size_a_batch_is_compiled_when_it_pays(small, monkeypatch):
+    model, images = small
+    monkeypatch.setattr(predict, "_PAYS", 7)
+    monkeypatch.setattr(predict, "_BATCH", 4)
+    truth, predictor = Predictor(model)(images), Predictor(model, batch_size=None)
+    for compiled in ({1}, {1, 4}, {1, 4}):
+        np.testing.assert_allclose(predictor(images), truth, atol=1e-6)
+        assert predictor._compiled == compiled or predictor._takes_any
+    copied = pickle.loads(pickle.dumps(predictor))
+    assert copied.batch_size is None
+
+
+def test_one_that_is_warm_compiles_nothing_more(small):
+    model, images = small
+    predictor = Predictor(model, batch_size=2)
+    predictor.warm_up()
+    compiled = set(predictor._compiled)
+    assert compiled == {1, 2}
+    predictor(images), predictor(images[0])
+    assert predictor._compiled == compiled
 
 
 def test_dropout_is_off(model, digits):
@@ -380,7 +402,7 @@ def test_integers_other_than_pixels_are_refused(predictor):
         predictor(np.zeros((2, 28, 28, 1), np.int64))
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.0, True, None])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, True])
 def test_a_batch_size_that_makes_no_sense_is_refused(model, batch_size):
     with pytest.raises(ValueError, match="`batch_size` must be a positive int"):
         Predictor(model, batch_size=batch_size)

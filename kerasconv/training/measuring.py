@@ -80,8 +80,9 @@ def answers(
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """The probabilities that a classifier gives to images, uint8."""
-    predictor = Predictor(model)
-    step = 10 * predictor.batch_size
+    batch_size = 128
+    predictor = Predictor(model, batch_size=batch_size)
+    step = 10 * batch_size
     rows = []
     for start in range(0, len(images), step):
         rows.append(predictor(images[start : start + step]))
