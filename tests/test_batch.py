@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import re
 import select
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import tarfile
 import zipfile
 from collections import Counter
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -559,6 +561,61 @@ class TestRay:
                     "--address", "127.0.0.1:1")  # fmt: skip
         assert ended.status == 1
         assert ended.is_one_line("no Ray at 127.0.0.1:1", "ray start --head")
+
+
+class TestPage:
+    """The lines of the page At scale do what it says."""
+
+    def code(self, word):
+        page = Path(__file__).parents[1] / "tutorials" / "scale.md"
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        (block,) = (each for each in blocks if word in each)
+        return block
+
+    def test_the_tasks_of_a_job_array_do_each_shard_once(
+        self, folder, quick, monkeypatch
+    ):
+        planned = quick(str(folder))
+        monkeypatch.setattr(batch, "opened", {"answers": planned}.__getitem__)
+        monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "3")
+        for task, there in zip("021", (2, 3, 4), strict=True):
+            monkeypatch.setenv("SLURM_ARRAY_TASK_ID", task)
+            exec(self.code("SLURM_ARRAY_TASK_ID"), {})
+            assert len([*planned.out.glob("part-*")]) == there
+        in_this_process(whole := quick(str(folder), "whole"))
+        assert rows_of(planned.out) == rows_of(whole.out)
+
+    def test_a_third_engine_does_every_shard(self, folder, quick, monkeypatch):
+        in_this_process(whole := quick(str(folder), "whole"))
+        planned = quick(str(folder))
+
+        class Frame(list):
+            """What the lines ask of a frame of Spark: rows of one column."""
+
+            def repartition(self, count):
+                assert count == len(self)
+                return self
+
+            def mapInPandas(self, function, schema):
+                frames = ({"shard": row} for row in self)
+                return Frame([frame["shard"] for frame in function(frames)])
+
+            count = list.__len__
+
+        session = SimpleNamespace(
+            createDataFrame=lambda rows, schema: Frame(rows),
+            read=SimpleNamespace(parquet=rows_of),
+        )
+        spark = ModuleType("pyspark.sql")
+        spark.SparkSession = SimpleNamespace(
+            builder=SimpleNamespace(getOrCreate=lambda: session)
+        )
+        monkeypatch.setitem(sys.modules, "pyspark", ModuleType("pyspark"))
+        monkeypatch.setitem(sys.modules, "pyspark.sql", spark)
+        monkeypatch.setattr(batch, "plan", lambda source, out, resume: planned)
+        lines = self.code("pyspark").replace("/shared/answers", str(planned.out))
+        exec(lines, found := {})
+        assert found["answers"] == rows_of(whole.out)
 
 
 class TestPreparing:
