@@ -39,7 +39,7 @@ _PAYS = 1000
 _BATCH = 128
 
 # Backends whose compiled model takes any number of images; the others compile for each.
-_ANY_NUMBER = ("tensorflow", "numpy")
+_ANY_NUMBER = ("tensorflow", "openvino", "numpy")
 
 # How often the weights of a model that is being trained are read before giving up.
 _READS = 100
@@ -50,7 +50,7 @@ class Predictor:
 
     It is compiled for one image and for `batch_size` images, each at its first use or
     by `warm_up`; any other number of images is cut into batches, and where a program
-    takes one number of images only (JAX, OpenVINO) the last batch is padded. Inference
+    takes one number of images only (always on JAX) the last batch is padded. Inference
     mode: dropout does nothing, batch normalisation uses its moving statistics.
 
     The weights are those of the moment when it was made, on every backend, whatever
@@ -384,8 +384,7 @@ def _forward_of(
 
     backend = keras.backend.backend()
     if backend in _OF_STEPS and (steps := steps_of(model, weights)) is not None:
-        any_number = backend in (*_ANY_NUMBER, "torch")
-        return _OF_STEPS[backend](steps, shape), any_number
+        return _OF_STEPS[backend](steps, shape), backend != "openvino"
     answer = partial(_answer, model, list(model.weights))
     return _COMPILERS[backend](answer, weights, shape), backend in _ANY_NUMBER
 

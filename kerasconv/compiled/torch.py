@@ -52,9 +52,9 @@ def _convolve(step: s.Convolve, device: torch.device) -> Call:
 
 
 def _multiply(step: s.Multiply, device: torch.device) -> Call:
-    kernel = torch.tensor(step.kernel.T.copy(), device=device)
+    kernel = torch.tensor(step.kernel, device=device)
     bias = torch.tensor(step.bias, device=device)
-    return lambda x: functional.linear(x, kernel, bias)
+    return lambda x: torch.addmm(bias, x, kernel)
 
 
 def _pool(step: s.Pool, device: torch.device) -> Call:
