@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -59,6 +60,50 @@ def test_two_devices_train_as_one_does_within_the_rounding_of_float32():
         # Weights are of size 1; a batch's sum is rounded in another order.
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
     assert "2 devices cannot share the last batch" in refused
+
+
+# The command, on digits of the package in place of the data set.
+COMMAND = """
+import sys
+import numpy as np
+from kerasconv import cli, corruptions, data, digits, parity
+images, labels = digits.load_digits()
+images = np.rint(images * 255).astype(np.uint8)
+times = {"train": 5, "test": 1}
+data.load = lambda name, split, *_, **__: (
+    np.tile(images, (times[split], 1, 1, 1)), np.tile(labels, times[split]))
+parity.measure = lambda path: {"largest": 0.0}
+corruptions.evaluate = lambda *_: dict.fromkeys([*corruptions.FAMILIES, "mean"], 0.5)
+sys.argv = ["kerasconv", "train", "dense_classifier", "--devices", "2", "--epochs", "1",
+            "--limit", "320", "--out", sys.argv[1]]
+cli.main()
+"""
+
+
+@pytest.mark.once
+def test_the_card_of_a_training_on_two_devices_names_them(tmp_path):
+    pytest.importorskip("jax")
+    two = "--xla_force_host_platform_device_count=2"
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, tmp_path], capture_output=True, text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": two},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "dense_classifier"
+    facts = tomllib.loads((folder / "mnist.toml").read_text())
+    assert facts["recipe"]["devices"] == ["cpu:0", "cpu:1"]
+    assert facts["test"]["examples"] == 64
+    page = (folder / "README.md").read_text()
+    assert "2 devices (cpu:0, cpu:1)" in page
+    assert "kerasconv train dense_classifier/mnist" in page
+    assert "--devices 2" in page
+
+
+@pytest.mark.once
+def test_a_folder_of_ones_own_is_not_shared_among_devices(run, tmp_path):
+    ended = run("train", "lenet5", "--images", tmp_path, "--devices", "2")
+    assert ended.status == 2
+    assert ended.is_one_line("--devices cannot be given with --images")
 
 
 def test_what_cannot_be_shared_is_one_line(run, backend):
