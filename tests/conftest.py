@@ -1,8 +1,8 @@
 """Runs the tests once on every installed backend, each in a process of its own.
 
 Keras fixes its backend at import, so a plain `pytest` starts a pytest-xdist worker
-for each backend, and every test runs on each. TensorFlow has several workers that
-share its tests: it compiles the longest, and keeps what it compiled. A test marked
+for each backend, and every test runs on each. TensorFlow and JAX have two workers that
+share their tests: they compile the longest, and keep what they compiled. A test marked
 `once` does not depend on the backend: a worker that is through with its backend's
 takes such tests, a file at a time (`scheduling.py`). `pytest --backend jax` runs all
 tests in this process, on one backend, which is what a debugger wants.
@@ -35,8 +35,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 MEMORY = 3e9
 """Bytes that a worker should not take more than: the summary names those that do."""
 
-WORKERS = {"tensorflow": 3}
-"""How many workers share a backend's tests, where one would take too much memory."""
+WORKERS = {"tensorflow": 2, "jax": 2}
+"""How many workers share a backend's tests, where one would end last and alone."""
 
 RUN = os.environ.get("KERASCONV_TESTS")
 if RUN is None:
@@ -86,6 +86,7 @@ def pytest_cmdline_main(config):
     asked = config.option.backend
     if asked is None and config.option.dist == "no" and not config.option.usepdb:
         config.option.dist = "each"
+        os.environ["KERASCONV_TESTED"] = " ".join(backends.installed())
         config.option.tx = [
             f"popen//env:KERAS_BACKEND={name}"
             for name in backends.installed()
@@ -93,7 +94,7 @@ def pytest_cmdline_main(config):
         ]
     else:
         global _here
-        _here = backends.activate(asked)
+        _here = os.environ["KERASCONV_TESTED"] = backends.activate(asked)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -110,6 +111,9 @@ def pytest_collection_finish(session):
     if hasattr(session.config, "workerinput"):
         names = [i.nodeid for i in session.items if i.get_closest_marker("once")]
         _ONCE.write_text(json.dumps(names))
+    # What was imported stays, and takes seconds to look over: no need to, each time.
+    gc.collect()
+    gc.freeze()
 
 
 def _once():

@@ -6,10 +6,12 @@ what only a layer with a window can be asked: which outputs a value reaches.
 """
 
 import json
+import os
 
 import keras
 import numpy as np
 import oracles
+import pytest
 
 from kerasconv import backends, testing
 from kerasconv.testing import check_layer
@@ -44,6 +46,30 @@ CORE = (
     "gradient_by_weights",
     "gradient_at_zero",
 )
+
+
+def on_the_first(*names):
+    """A mark: of the backends that are tested, the first of these runs the test.
+
+    For what is the same code on each of them, and dear on those that compile. What is
+    marked `once` may run on a backend that cannot train.
+    """
+    tested = os.environ.get("KERASCONV_TESTED", "").split()
+    first = next((name for name in names if name in tested), None)
+    return pytest.mark.skipif(first != BACKEND, reason=f"it runs on {first}")
+
+
+# Backends that compile every layer, which takes seconds.
+COMPILING = ("jax", "tensorflow", "openvino")
+
+
+def share(cases):
+    """What this backend takes of the cases: those that compile deal them out."""
+    others = [name for name in COMPILING if name in backends.installed()]
+    return cases[others.index(BACKEND) :: len(others)] if BACKEND in others else cases
+
+
+trains_on_one = on_the_first("torch", "jax", "tensorflow")
 
 
 def to_numpy(x):

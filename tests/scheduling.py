@@ -13,6 +13,9 @@ from xdist.scheduler import EachScheduling
 PART = 40
 """How many tests of a file a worker takes at most."""
 
+LONGEST = ("site", "cards", "play", "training", "types", "batch", "plotting")
+"""Files whose `once` tests take longest, which would end alone if they began last."""
+
 
 class BackendScheduling(EachScheduling):
     """Some worker of every backend runs its tests; some worker runs each `once` test.
@@ -35,7 +38,7 @@ class BackendScheduling(EachScheduling):
 
     def schedule(self):
         if not self.queues:
-            once = dict.fromkeys(self.once())
+            once = dict.fromkeys(sorted(self.once(), key=_late))
             self.queues[None] = _parts(once, len(once))
             for node, names in self.node2collection.items():
                 own = [name for name in names if name not in once]
@@ -68,6 +71,12 @@ class BackendScheduling(EachScheduling):
 def backend_of(node):
     """The backend that a worker runs on."""
     return node.gateway.spec.env["KERAS_BACKEND"]
+
+
+def _late(name):
+    """How late a test begins: those of the longest files first, the rest in order."""
+    file = name.partition("::")[0].removesuffix(".py").rpartition("test_")[2]
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
 
 
 def _parts(names, size):
