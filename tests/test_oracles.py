@@ -7,13 +7,16 @@ import numpy as np
 import oracles
 import pytest
 from comparisons import SCIPY, derivative_equals_scipy, image
-from contract import assert_close, built, to_numpy
+from contract import assert_close, built, on_the_first, to_numpy
 
 from kerasconv import kernels, layers, ops
 
 each_rank = pytest.mark.parametrize("rank", [1, 2, 3])
+# The loops stand against every backend; the peers against one that compiles nothing.
+peers = on_the_first("numpy", "torch", "openvino", "jax", "tensorflow")
 
 
+@peers
 @pytest.mark.parametrize("mode", SCIPY)
 @each_rank
 def test_prewitt_equals_scipy_under_every_border(rank, mode):
@@ -23,6 +26,7 @@ def test_prewitt_equals_scipy_under_every_border(rank, mode):
         derivative_equals_scipy(ops.sobel, "sobel", rank, mode)
 
 
+@peers
 @pytest.mark.parametrize("mode", SCIPY)
 @each_rank
 def test_any_kernel_equals_scipy_correlate(rank, mode):
@@ -36,6 +40,7 @@ def test_any_kernel_equals_scipy_correlate(rank, mode):
     assert_close(got, expected)
 
 
+@peers
 @each_rank
 def test_laplacian_equals_scipy(rank):
     ndimage = pytest.importorskip("scipy.ndimage")
@@ -44,6 +49,7 @@ def test_laplacian_equals_scipy(rank):
     assert_close(got, oracles.each_channel(ndimage.laplace, x))
 
 
+@peers
 @pytest.mark.parametrize("name", ["prewitt", "sobel"])
 def test_derivatives_equal_scikit_image(name):
     """Its `_h` is axis 0, `_v` axis 1."""
@@ -55,6 +61,7 @@ def test_derivatives_equal_scikit_image(name):
         assert_close(to_numpy(op(axis=axis)), oracles.each_channel(operator, x))
 
 
+@peers
 @pytest.mark.parametrize(
     ("name", "mode"), [("prewitt", "reflect"), ("sobel", "symmetric")]
 )
@@ -72,6 +79,7 @@ def test_magnitude_equals_scikit_image(rank, name, mode):
     assert_close(got / np.sqrt(rank), np.abs(expected))
 
 
+@peers
 @pytest.mark.parametrize(
     ("size", "border"),
     [
@@ -102,6 +110,7 @@ def test_sobel_equals_opencv_at_every_ksize(size, border):
         assert_close(got[..., axis], expected)
 
 
+@peers
 @pytest.mark.parametrize("normalized", [False, True])
 def test_sobel_equals_kornia(normalized):
     """Its order is (dx, dy), its border edge, `normalized` divides by 8."""
@@ -123,6 +132,7 @@ def test_sobel_equals_kornia(normalized):
     assert_close(got, np.transpose(expected, (0, 3, 4, 1, 2)))
 
 
+@peers
 @pytest.mark.parametrize("p", [1, 2, 4])
 @pytest.mark.parametrize("rank", [1, 2])
 def test_lp_pool_equals_torch(rank, p):
@@ -135,6 +145,7 @@ def test_lp_pool_equals_torch(rank, p):
         assert_close(got, np.moveaxis(expected, 1, -1), 5e-6, 5e-6)
 
 
+@peers
 def test_sobel_equals_tf_image():
     tf = pytest.importorskip("tensorflow")
     x = image(2)
@@ -181,6 +192,7 @@ def test_learned_conv_equals_keras_causal():
     assert_close(to_numpy(ours(x)), to_numpy(theirs(x)))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @each_rank
 def test_pools_have_the_shapes_of_keras(rank, padding):

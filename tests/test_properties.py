@@ -2,17 +2,20 @@
 
 import numpy as np
 import pytest
-from contract import assert_close, to_numpy
+from contract import assert_close, on_the_first, to_numpy
 
 from kerasconv import ops
 
 hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies
 
+# On a backend that does not compile, which takes seconds an example: that the others
+# compute the same, the loops say.
+pytestmark = on_the_first("numpy", "torch", "jax", "tensorflow", "openvino")
+
 MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
 
-# Few shapes and examples: the compiled backends compile a program for almost each.
-settings = hypothesis.settings(max_examples=6, deadline=None, derandomize=True)
+settings = hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
 ranks = st.sampled_from([1, 2, 3])
 modes = st.sampled_from(MODES)
 derivatives = st.sampled_from([ops.sobel, ops.prewitt])
