@@ -38,6 +38,8 @@ def test_it_keeps_the_contract_as_the_page_says(range_pool, capsys):
 
 @pytest.mark.parametrize("rank", [2, 3])
 def test_it_keeps_the_contract_on_every_backend(range_pool, rank):
+    if rank == 3 and BACKEND not in ("numpy", "torch"):
+        pytest.skip("it compiles every layer, and one rank shows it")
     # Keras's own `maximum` narrows float64 on the other backends.
     float64 = BACKEND in ("tensorflow", "jax")
     keeps_the_contract(range_pool, image(rank), float64=float64)
