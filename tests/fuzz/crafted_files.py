@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,10 +35,14 @@ def forked(function, *arguments):
     """What a function returns in a process of its own; None if that ended early."""
     read, write = os.pipe()
     if (process := os.fork()) == 0:
-        os.close(read)
-        with os.fdopen(write, "w") as pipe:
-            json.dump(function(*arguments), pipe)
-        os._exit(0)
+        try:
+            os.close(read)
+            with os.fdopen(write, "w") as pipe:
+                json.dump(function(*arguments), pipe)
+        except Exception:
+            traceback.print_exc()
+        finally:  # the rest is the parent's
+            os._exit(0)
     os.close(write)
     with os.fdopen(read) as pipe:
         said = pipe.read()
@@ -56,6 +61,7 @@ def measure(folder: str, name: str) -> dict:
     with tempfile.TemporaryDirectory() as own:
         kit = tests.Kit(Path(own), good, sealed)
         load_model(kit.write(good))
+        kit.path.unlink()
         path = tests.TROUBLE[name][0](kit)
         size = path.stat().st_size if path.is_file() else 0
         Path("/proc/self/clear_refs").write_text("5")  # the peak is what is there now
