@@ -184,6 +184,7 @@ def run(monkeypatch, capsys):
 NAMES = ["ham\\x1b[2J", "spam"]
 
 
+@pytest.mark.once
 class TestCardBeside:
     def test_predict_answers_with_its_names(self, mine, run):
         paths, rows = said(mine)

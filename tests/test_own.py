@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from contract import trains_on_one
 from PIL import Image
 
 from kerasconv import digits, plotting, training
@@ -200,7 +201,7 @@ class TestInterruption:
             quick(written, tmp_path, resume=True, patience=5)
 
 
-@trains
+@trains_on_one
 class TestStart:
     def test_convolutions_that_are_frozen_stay_bit_for_bit(self, written, tmp_path):
         card = quick(
@@ -244,7 +245,7 @@ class TestStart:
         assert not (tmp_path / "o").exists()
 
 
-@trains
+@trains_on_one
 class TestPython:
     def test_arrays_are_trained_on(self, tmp_path):
         images, labels = digits.load_digits()
@@ -284,7 +285,7 @@ class TestPython:
             quick(images, tmp_path, labels=labels)
 
 
-@trains
+@trains_on_one
 class TestUneven:
     def test_each_class_weighs_the_same(self, written, tmp_path):
         uneven = tmp_path / "uneven"
@@ -530,7 +531,7 @@ def test_a_place_that_cannot_be_written_is_told_before_training(written, tmp_pat
         quick(written, tmp_path / "file" / "out")
 
 
-@trains
+@trains_on_one
 def test_left_out_files_are_counted_named_and_listed(pets, tmp_path):
     (pets / "cat" / "=bad.png").write_bytes(b"no picture")
     card = quick(pets, tmp_path / "o")
