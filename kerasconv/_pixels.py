@@ -21,6 +21,8 @@ def unit_range(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "i" and low >= 0 and high <= 65535:
         # Pillow's and NumPy's wide integers mostly hold 8 or 16 bits.
         return _divided(values, 255 if high <= 255 else 65535)
+    if low >= 0 and high <= 1:  # false of what is no number
+        return values.astype(np.float32)
     values = values.astype(np.float64)
     finite = values[np.isfinite(values)]
     if not finite.size:

@@ -266,6 +266,7 @@ class Reader:
         for digit in digits:
             if digit.confidence < self.min_confidence:
                 digit.status = "no digit" if digit.confidence < 0.5 else "unsure"
+        _doubt_within_numbers(digits)
         read = [digit for digit in digits if digit.status != "no digit"]
         answer.digits = read or digits
         if answer.digits:
@@ -335,6 +336,28 @@ _NOT_FINITE = "the network answers with NaN or infinity, which says nothing"
 def _least(digits: list[Digit]) -> str:
     least = min(digit.confidence for digit in digits)
     return f"the confidence that it shows a digit is {least:.3g}"
+
+
+def _doubt_within_numbers(digits: list[Digit]) -> None:
+    """What stands between the digits of a number and is as high may be one: unsure.
+
+    A number without one of its digits would be another number.
+    """
+    boxes = [digit.box for digit in digits if digit.box is not None]
+    start = 0
+    for count in scene.lines(boxes):
+        line = digits[start : start + count]
+        start += count
+        read = [i for i, digit in enumerate(line) if digit.status != "no digit"]
+        if read:
+            highest = max(_height(line[i]) for i in read)
+            for digit in line[read[0] : read[-1]]:
+                if digit.status == "no digit" and _height(digit) > 0.6 * highest:
+                    digit.status = "unsure"
+
+
+def _height(digit: Digit) -> int:
+    return digit.box[3] - digit.box[1] if digit.box else 0
 
 
 def read_digits(

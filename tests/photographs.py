@@ -17,6 +17,7 @@ import argparse
 import functools
 import io
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
+
+OWN = Path(__file__).with_name("own_photographs")
+"""A folder of real photographs of yours, which git ignores.
+
+The name of each begins with what it shows: `42 by phone.jpg`, `314+26.png` for two
+lines, `none, a cat.jpg` for what is no digit.
+"""
 
 SPLITS = ("train", "validation", "report")
 
@@ -2197,6 +2205,17 @@ def photograph(
     scene = Scene(rng, split, view)
     _KINDS[kind][1](scene)
     return scene.shot(kind, scale / drawn)
+
+
+def own() -> dict[Path, str]:
+    """The pictures of `OWN`, and what each shows."""
+    paths = sorted(path for path in OWN.glob("*") if path.is_file())
+    texts = (re.match(r"none|[0-9+]+", path.name) for path in paths)
+    return {
+        path: text[0].replace("none", "").replace("+", "\n")
+        for path, text in zip(paths, texts, strict=True)
+        if text
+    }
 
 
 def sheet(

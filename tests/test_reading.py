@@ -57,6 +57,29 @@ def read(reader, source):
     return answer
 
 
+def own_photographs():
+    if found := photographs.own():
+        return [pytest.param(*each, id=each[0].name) for each in found.items()]
+    reason = f"no photographs of yours in tests/{photographs.OWN.name}"
+    return [pytest.param(None, None, marks=pytest.mark.skip(reason), id="none")]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("path", "text"), own_photographs())
+def test_your_own_photographs_read_as_their_names_say(reader, path, text):
+    assert (read(reader, path).text or "") == text
+
+
+@pytest.mark.once
+def test_what_your_photographs_show_is_in_their_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(photographs, "OWN", tmp_path)
+    for name in ("42 by phone.jpg", "314+26.png", "none, a cat.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    found = {path.name: text for path, text in photographs.own().items()}
+    names = {"314+26.png": "314\n26", "42 by phone.jpg": "42", "none, a cat.jpg": ""}
+    assert found == names
+
+
 # Finding ------------------------------------------------------------------------------
 
 
@@ -70,6 +93,45 @@ def test_a_number_is_read_as_one_reads_it_with_a_box_a_digit(reader, page, lines
     found = [digit.box for digit in answer.digits]
     np.testing.assert_allclose(found, boxes, atol=6)
     assert all(0 < digit.probabilities[0] <= 1 for digit in answer.digits)
+
+
+def row(digits, number, gap, side=60):
+    """Digits of the package in a row, so many pixels of paper between their ink."""
+    images, labels = digits
+    inks = []
+    for digit in number:
+        ink = Image.fromarray(
+            images[int(np.flatnonzero(labels == int(digit))[0]), ..., 0]
+        )
+        ink = np.clip(np.asarray(ink.resize((2 * side, 2 * side), 3)), 0, 1)
+        (columns,) = np.nonzero((ink > 0.3).any(0))
+        inks.append(ink[:, columns[0] : columns[-1] + 1])
+    width = sum(ink.shape[1] + gap for ink in inks)
+    page = np.full((2 * side + 80, width + 160), 0.95, np.float32)
+    at = 80
+    for ink in inks:
+        part = page[40 : 40 + 2 * side, at : at + ink.shape[1]]
+        np.minimum(part, 0.95 - 0.8 * ink, out=part)
+        at += ink.shape[1] + gap
+    return page
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("number", ["25", "96", "235", "2508"])
+def test_digits_that_touch_are_cut(reader, digits, number):
+    assert ndimage.label(row(digits, number, -14) < 0.6)[1] == 1
+    assert read(reader, row(digits, number, -14)).text == number
+
+
+@pytest.mark.once
+def test_what_is_no_digit_within_a_number_is_not_left_out(reader, digits):
+    letter = Image.new("F", (60, 200), 0.95)
+    font = ImageFont.load_default(90)
+    ImageDraw.Draw(letter).text((30, 100), "R", fill=0.15, font=font, anchor="mm")
+    page = np.hstack([row(digits, "47", 30), letter, row(digits, "25", 30)])
+    answer = read(reader, page)
+    assert (answer.text, answer.status) == ("47?25", "unsure")
+    assert [digit.status for digit in answer.digits].index("unsure") == 2
 
 
 @pytest.mark.once
@@ -188,7 +250,7 @@ def test_the_card_states_the_threshold_that_is_used(reader):
 
 @pytest.mark.once
 def test_no_images_have_no_scores():
-    assert judge.scores(np.zeros((0, 28, 28), np.float32)).shape == (0, 11)
+    assert judge.scores(np.zeros((0, 28, 28), np.float32)).shape == (0, 12)
 
 
 # The reader ---------------------------------------------------------------------------

@@ -67,8 +67,9 @@ def close_background(view: np.ndarray, level: np.ndarray) -> np.ndarray:
 def find_ink(view: np.ndarray, paper: np.ndarray, least: float = _FAINT) -> Ink:
     """What is darker than its paper, as a share of the paper's level."""
     strength = np.clip(1 - view / np.maximum(paper, 0.02), 0, 1)
-    residual = np.abs(view - paper) / np.maximum(paper, 0.02)
-    noise = 1.4826 * float(np.median(residual))
+    # Of every other pixel, which says as much of the noise.
+    some, around = view[::2, ::2], np.maximum(paper[::2, ::2], 0.02)
+    noise = 1.4826 * float(np.median(np.abs(some - around) / around))
     level = max(otsu(strength), least, _NOISY * noise)
     return Ink(strength, strength > level, noise)
 

@@ -1,8 +1,8 @@
 """Whether a prepared picture is a digit: a small network that needs no backend.
 
-It tells eleven classes apart, the digits and what is none, so that a picture can be
-prepared, and refused, before any model is loaded, with the same answer on every
-backend. Its weights are made by `python tests/judging.py`.
+It tells twelve classes apart: the digits, what is none, and several digits at once. So
+a picture can be prepared, and refused, before any model is loaded, with the same answer
+on every backend. Its weights are made by `python tests/judging.py`.
 """
 
 from functools import cache
@@ -21,21 +21,26 @@ def scores(images: np.ndarray) -> np.ndarray:
         images: prepared digits, float32 of shape (batch, 28, 28), values in [0, 1].
 
     Returns:
-        Log-probabilities of shape (batch, 11): of 0 to 9, and of no digit.
+        Log-probabilities of shape (batch, 12): of 0 to 9, of no digit, and of several.
     """
     images = np.asarray(images, np.float32)
     parts = [
         _answer(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)
-    ] or [np.zeros((0, 11), np.float32)]
+    ] or [np.zeros((0, 12), np.float32)]
     return np.concatenate(parts)
 
 
-def digit_odds(images: np.ndarray) -> np.ndarray:
-    """The logarithm of the odds that each image is a digit, of any class."""
-    logs = scores(images)
-    some = logs[:, :10]
-    top = some.max(1, keepdims=True)
-    return (top[:, 0] + np.log(np.exp(some - top).sum(1))) - logs[:, 10]
+def digit_odds(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithm of the odds that each image is one digit, and several.
+
+    Returns:
+        Two arrays of shape (batch,): one digit of any class, and two or more.
+    """
+    logs = scores(images).astype(np.float64)
+    one, others = (
+        np.logaddexp.reduce(part, 1) for part in (logs[:, :10], logs[:, 10:])
+    )
+    return one - others, logs[:, 11] - np.logaddexp(one, logs[:, 10])
 
 
 def min_confidence() -> float:

@@ -103,10 +103,7 @@ def _separated(
 def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
     """How much lighter than the paper each pixel is, and the paper's noise."""
     height, width = view.shape
-    y, x = (np.abs(np.linspace(-1, 1, side)) for side in view.shape)
-    at_rim = np.maximum(y[:, None], x) > 1 - 2 / 32
-    at_corner = np.minimum(y[:, None], x) > 1 - 2 / 8
-    rim, corners = view[at_rim], view[at_corner]
+    rim, corners = (view[place] for place in _edges(height, width))
     # A tight cut leaves ink along the rim, seldom in the corners: half the weight.
     level = _median(np.concatenate([rim, np.resize(corners, rim.size)]))
     contrast = view.astype(np.float64) - level
@@ -127,6 +124,14 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
         noise = 1.4826 * float(_median(np.abs(contrast[paper])))
         reach = 3 * noise + 1 / 255
     return contrast, noise
+
+
+@lru_cache(16)
+def _edges(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels are at the rim, and which in a corner."""
+    y, x = (np.abs(np.linspace(-1, 1, side)) for side in (height, width))
+    at_rim = np.maximum(y[:, None], x) > 1 - 2 / 32
+    return at_rim, np.minimum(y[:, None], x) > 1 - 2 / 8
 
 
 @lru_cache(16)

@@ -18,9 +18,6 @@ _VIEW, CLOSER = 400, 1600
 _DETAIL = 64
 # Ink of a stroke this share of the digit's height thick or thinner is thickened.
 _THIN = 0.085
-# What is wider than so many heights may be two digits that touch; one is seldom wider
-# than this.
-_WIDE, _ONE = 0.75, 1.1
 # So confident that no other way is tried; where the rim tells what is paper, and this
 # share of all that differs from it is the digit, less will do.
 _CERTAIN, _SETTLED, _ALL = 0.9, 0.7, 0.95
@@ -28,10 +25,11 @@ _CERTAIN, _SETTLED, _ALL = 0.9, 0.7, 0.95
 _INKED = 0.2
 # So confident that two pieces are one digit.
 _SURE = 0.95
-# Of two digits that touch the less certain is at least this likely to be one, and where
-# both together are no wider than one may be, this likely.
-_OF_CUT = 0.6
-_HALF, _HALF_OF_NARROW = 0.85, 0.95
+# Of digits that touch the least certain is at least this likely to be one; what they
+# are cut from is at least so likely to be several. By this much less a look is worth.
+_HALF, _SEVERAL, _OF_CUT = 0.7, 0.3, 0.8
+# Digits that touch are this many times as wide as they are high, in the mean.
+_NARROWEST = 0.55
 # Beside an edge the darker side is lighter than the ink by less than this share of what
 # the lighter one is.
 _EDGE = 0.25
@@ -69,10 +67,20 @@ class _Piece:
 
 
 @dataclass(frozen=True)
+class _Judged:
+    """A piece as a digit, and how sure it is that it is one, and that it is several."""
+
+    piece: _Piece
+    image: np.ndarray
+    one: float
+    several: float
+
+
+@dataclass(frozen=True)
 class _Look:
     """One way to tell ink from paper in a view, and what is ink by it."""
 
-    base: np.ndarray
+    base: Image.Image
     level: np.ndarray
     paper: np.ndarray
     ink: inks.Ink
@@ -85,7 +93,7 @@ class _Look:
 
     @property
     def step(self) -> float:
-        return self.base.shape[0] / self.mask.shape[0]
+        return self.base.height / self.mask.shape[0]
 
     def pieces(self) -> list[_Piece]:
         labels, groups = strokes.grouped(self.mask, self.ink.strength)
@@ -127,38 +135,71 @@ class _Look:
 
     def digit(self, piece: _Piece) -> np.ndarray:
         """The ink of a piece as an MNIST digit, looked at closer where it is small."""
+        return _fitted(_thickened(self.detail(piece)[0]))
+
+    def detail(self, piece: _Piece) -> tuple[np.ndarray, np.ndarray]:
+        """The ink of a piece, as much of it as a digit has use for, and its mask."""
         own = np.pad(piece.own, 2)
         height, width = own.shape
         top, left = piece.top - 2, piece.left - 2
-        rows = np.clip(np.arange(top, top + height), 0, self.mask.shape[0] - 1)
-        columns = np.clip(np.arange(left, left + width), 0, self.mask.shape[1] - 1)
-        near = ndimage.binary_dilation(own, np.ones((3, 3), bool))
-        strength = self.ink.strength[rows[:, None], columns]
+        strength = _window(self.ink.strength, top, left, own.shape)
         closer = min(self.step, 1.5 * _DETAIL / max(piece.own.shape))
         if closer > 1.2:
             step = self.step
             size = (round(width * closer), round(height * closer))
             corners = [left, top, left + width, top + height]
-            crop = Image.fromarray(self.base).transform(
+            crop = self.base.transform(
                 size, Image.Transform.EXTENT, [step * side for side in corners], 2
             )
-            level = _resized(self.paper[rows[:, None], columns], size)
+            level = _resized(_window(self.paper, top, left, own.shape), size)
             strength = np.clip(1 - np.asarray(crop) / np.maximum(level, 0.02), 0, 1)
-            near = _resized(near, size) > 0.3
+            near = _resized(_spread(own), size) > 0.3
             own = _resized(own, size) > 0.5
         elif closer < 0.8:  # more pixels than a digit of 20 has use for
             size = (round(width * closer), round(height * closer))
+            near = _spread(own)
             strength = _resized(np.where(near, strength, 0), size)
             near = _resized(near, size) > 0.2
             own = _resized(own, size) > 0.5
-        full = float(np.quantile(strength[own], 0.6)) if own.any() else 0.0
-        level = np.where(near, np.clip(strength / max(full, 1e-6), 0, 1), 0)
-        level = np.where(level < 0.15, 0, level).astype(np.float32)
-        level = _thickened(level)
-        level = level[paper.box(level > 0.25)]
-        if not level.size:
-            return np.zeros((mnist.FIELD, mnist.FIELD), np.float32)
-        return to_unit(mnist.centred(mnist.fitted(level)))
+        else:
+            near = _spread(own)
+        inked = strength[own]
+        full = float(_quantile(inked, 0.6)) if inked.size else 0.0
+        level = np.where(near, np.minimum(strength / max(full, 1e-6), 1), 0)
+        return np.where(level < 0.15, 0, level).astype(np.float32), own
+
+
+def _fitted(level: np.ndarray) -> np.ndarray:
+    """Ink as an MNIST digit."""
+    level = level[paper.box(level > 0.25)]
+    if not level.size:
+        return np.zeros((mnist.FIELD, mnist.FIELD), np.float32)
+    return to_unit(mnist.centred(mnist.fitted(level)))
+
+
+def _window(
+    values: np.ndarray, top: int, left: int, shape: tuple[int, ...]
+) -> np.ndarray:
+    """A part of a view; beyond its rim the rim itself."""
+    rows = np.clip(np.arange(top, top + shape[0]), 0, values.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + shape[1]), 0, values.shape[1] - 1)
+    return values[rows[:, None], columns]
+
+
+def _spread(mask: np.ndarray) -> np.ndarray:
+    """A mask, and the pixels beside it, across corners too: a dilation by a square."""
+    mask = mask.copy()
+    mask[1:] |= mask[:-1]
+    mask[:-1] |= mask[1:]
+    mask[:, 1:] |= mask[:, :-1]
+    mask[:, :-1] |= mask[:, 1:]
+    return mask
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    """One of the values that has this share of them below it."""
+    place = round(share * (len(values) - 1))
+    return float(np.partition(values, place)[place])
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -209,12 +250,13 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
     for look in _looks(grey, scale, darks, closes):
         pieces = look.pieces()
         if pieces:
-            before = len(pieces)
-            pieces, found = _judged(look, pieces)
-            weights = [piece.weight for piece in pieces]
+            parts, halved = _judged(look, pieces)
+            weights = [part.piece.weight for part in parts]
+            found = [
+                Found(part.image, look.box(part.piece), part.one) for part in parts
+            ]
             found = _in_context(found, weights)
             worth = _worth(found, weights)
-            halved = len(found) > before
             if halved:
                 worth *= _OF_CUT  # a line that crosses a digit can be cut off, too
             if worth > best[0]:
@@ -311,12 +353,12 @@ def _easy(
     already = mnist.as_mnist(grey)
     if already is not None:
         image = to_unit(already)
-        return Found(image, whole, _confidences([image])[0]), 1.0, None
+        return Found(image, whole, _confidence(image)), 1.0, None
     cut = paper.find_ink(grey)
     if cut is None:
         return None
     image = to_unit(mnist.centred(mnist.fitted(cut.ink)))
-    confidence = _confidences([image])[0]
+    confidence = _confidence(image)
     left, top, right, bottom = cut.box
     pixel = (right - left) * (bottom - top) / cut.ink.size
     step = max(1.0, max(grey.shape) / _VIEW)
@@ -342,9 +384,10 @@ def _looks(
     view = inks.shrunk(base, _VIEW)
     if min(view.shape) > 100:
         view = ndimage.gaussian_filter(view, 0.7)
+    median = inks.background(view)
     for dark in darks:
-        b, v = (base, view) if dark else (1 - base, 1 - view)
-        level = inks.background(v)
+        b, v, level = (each if dark else 1 - each for each in (base, view, median))
+        picture = Image.fromarray(b)
         seen: list[np.ndarray] = []
         for close in closes:
             around = inks.close_background(v, level) if close else level
@@ -355,57 +398,56 @@ def _looks(
                     continue
                 cuts = 0 if close else _CUTS
                 seen.append(mask)
-                yield _Look(b, v, around, ink, mask, top, left, scale, cuts)
+                yield _Look(picture, v, around, ink, mask, top, left, scale, cuts)
 
 
-def _judged(look: _Look, pieces: list[_Piece]) -> tuple[list[_Piece], list[Found]]:
-    """The digits of a look: its pieces, joined or cut where that makes digits."""
-    images = [look.digit(piece) for piece in pieces]
-    sure = _confidences(images)
-    for i, piece in enumerate(pieces):
-        if sure[i] > _EDGE and look.is_edge(piece):
-            sure[i] = 0.0
-    pieces, images, sure = _joined(look, pieces, images, sure)
-    found: list[Found] = []
-    kept: list[_Piece] = []
-    cuts = 0
-    for piece, image, confidence in zip(pieces, images, sure, strict=True):
-        height, width = piece.own.shape
+def _judged(look: _Look, pieces: list[_Piece]) -> tuple[list[_Judged], bool]:
+    """The digits of a look, joined or cut where that makes digits; whether any was cut.
+
+    Pieces are brought to digits all at once, which is most of the work.
+    """
+    judged = [
+        replace(each, one=0.0)
+        if each.one > _EDGE and look.is_edge(each.piece)
+        else each
+        for each in _asked(pieces, [look.digit(piece) for piece in pieces])
+    ]
+    cuts, cut = look.cuts, False
+    parts: list[_Judged] = []
+    for each in _joined(look, judged):
         halves = None
-        if (
-            confidence < 0.5
-            and _WIDE * height < width < 5 * height
-            and cuts < look.cuts
-        ):
-            cuts += 1
-            halves = _cut(look, piece)
-        for part, (of, its) in halves or [(piece, (image, confidence))]:
-            kept.append(part)
-            found.append(Found(of, look.box(part), its))
-    return kept, found
+        if cuts and each.one < 0.5 and each.several > _SEVERAL:
+            cuts -= 1
+            halves = _cut(look, each.piece)
+            cut |= halves is not None
+        parts += halves or [each]
+    return parts, cut
 
 
-def _joined(
-    look: _Look, pieces: list[_Piece], images: list[np.ndarray], sure: list[float]
-) -> tuple[list[_Piece], list[np.ndarray], list[float]]:
+def _asked(pieces: list[_Piece], images: list[np.ndarray]) -> list[_Judged]:
+    odds = judge.digit_odds(np.stack(images))
+    one, several = (1 / (1 + np.exp(-each)) for each in odds)
+    each = zip(pieces, images, one.tolist(), several.tolist(), strict=True)
+    return [_Judged(*facts) for facts in each]
+
+
+def _joined(look: _Look, judged: list[_Judged]) -> list[_Judged]:
     """Neighbours that are no digits and make one together, joined."""
     i = tries = 0
-    while i + 1 < len(pieces) and tries < _TRIES:
-        if min(sure[i], sure[i + 1]) < 0.5:
-            both = _union(pieces[i], pieces[i + 1])
-            height, width = both.own.shape
+    while i + 1 < len(judged) and tries < _TRIES:
+        pair = judged[i : i + 2]
+        if min(each.one for each in pair) < 0.5:
+            union = _union(*(each.piece for each in pair))
+            height, width = union.own.shape
             if width < 1.3 * height:
                 tries += 1
-                image = look.digit(both)
-                (confidence,) = _confidences([image])
-                if confidence > max(_SURE, sure[i], sure[i + 1]):
-                    pieces = [*pieces[:i], both, *pieces[i + 2 :]]
-                    images = [*images[:i], image, *images[i + 2 :]]
-                    sure = [*sure[:i], confidence, *sure[i + 2 :]]
+                (both,) = _asked([union], [look.digit(union)])
+                if both.one > max(_SURE, *(each.one for each in pair)):
+                    judged = [*judged[:i], both, *judged[i + 2 :]]
                     i = max(0, i - 1)
                     continue
         i += 1
-    return pieces, images, sure
+    return judged
 
 
 def _union(a: _Piece, b: _Piece) -> _Piece:
@@ -420,50 +462,64 @@ def _union(a: _Piece, b: _Piece) -> _Piece:
     return _Piece(own, top, left, a.weight + b.weight)
 
 
-def _cut(
-    look: _Look, piece: _Piece
-) -> list[tuple[_Piece, tuple[np.ndarray, float]]] | None:
-    """A piece as two digits that touch, by the best of some cuts, if it is that."""
+def _cut(look: _Look, piece: _Piece, most: int | None = None) -> list[_Judged] | None:
+    """A piece as digits that touch, by the best of some cuts, if it is that."""
     height, width = piece.own.shape
-    y, x = np.mgrid[:height, :width]
-    tried: list[tuple[_Piece, _Piece]] = []
+    if most is None:
+        most = max(2, int(width / (_NARROWEST * height)))
+    level, own = look.detail(piece)
+    level = _thickened(level)
+    edge = (level.shape[0] - own.shape[0]) // 2  # what a thickened stroke needed
+    step = own.shape[1] / (width + 4)
+    whole = float(level.sum())
+    y, x = np.indices(level.shape)
+    # The first digit is cut off: of a longer number the rest is cut again.
+    places = np.linspace(0.25 * min(width, 1.2 * height), min(0.75 * width, height), 13)
+    tried: list[tuple[float, float]] = []
+    images: list[np.ndarray] = []
     for slant in (0.0, 0.25, -0.25, 0.5):
-        place = x + slant * (y - height / 2)
-        for at in np.linspace(0.25, 0.75, 13) * width:
-            sides = [
-                _part(piece, piece.own & side) for side in (place < at, place >= at)
-            ]
-            if None not in sides:
-                tried.append(tuple(sides))  # type: ignore[arg-type]
+        place = (x - edge + slant * (y - (level.shape[0] - 1) / 2)) / step - 2
+        for at in places:
+            first = np.where(place < at, level, 0)
+            sides = first, level - first
+            if min(side.sum() for side in sides) > 0.1 * whole:
+                tried.append((slant, at))
+                images += [_fitted(side) for side in sides]
     if not tried:
         return None
-    images = [look.digit(side) for pair in tried for side in pair]
-    sure = np.reshape(_confidences(images), (-1, 2))
-    best = int(sure.min(1).argmax())
-    if sure[best].min() < (_HALF if width > _ONE * height else _HALF_OF_NARROW):
+    judged = _asked([piece] * len(images), images)
+    rest = [max(each.one, each.several * (most > 2)) for each in judged[1::2]]
+    sure = np.minimum([each.one for each in judged[::2]], rest)
+    best = int(np.argmax(sure))
+    if sure[best] < _HALF:
         return None
-    return [
-        (tried[best][side], (images[2 * best + side], float(sure[best, side])))
-        for side in (0, 1)
+    slant, at = tried[best]
+    y, x = np.indices(piece.own.shape)
+    left = x + slant * (y - (height - 1) / 2) < at
+    halves = [
+        replace(judged[2 * best + i], piece=_part(piece, piece.own & side))
+        for i, side in enumerate((left, ~left))
     ]
+    if halves[1].one >= halves[1].several:
+        return halves
+    more = _cut(look, halves[1].piece, most - 1)
+    return None if more is None else [halves[0], *more]
 
 
-def _part(piece: _Piece, own: np.ndarray) -> _Piece | None:
+def _part(piece: _Piece, own: np.ndarray) -> _Piece:
     rows, columns = paper.box(own)
-    share = own.sum() / piece.own.sum()
-    if share < 0.1:
-        return None
     return _Piece(
         own[rows, columns],
         piece.top + rows.start,
         piece.left + columns.start,
-        float(share * piece.weight),
+        float(own.sum() / piece.own.sum() * piece.weight),
     )
 
 
-def _confidences(images: list[np.ndarray]) -> list[float]:
-    odds = judge.digit_odds(np.stack(images))
-    return (1 / (1 + np.exp(-odds.astype(np.float64)))).tolist()
+def _confidence(image: np.ndarray) -> float:
+    """How sure it is that an image is one digit."""
+    ((one,), _) = judge.digit_odds(image[None])
+    return float(1 / (1 + np.exp(-one)))
 
 
 def _in_context(found: list[Found], weights: list[float]) -> list[Found]:

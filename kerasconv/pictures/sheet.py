@@ -1,9 +1,14 @@
 """A sheet of paper on a darker desk, cut out of the picture."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import ndimage, spatial
+from scipy import ndimage
 
 from kerasconv.pictures.ink import otsu, shrunk
+
+if TYPE_CHECKING:
+    from scipy.spatial import ConvexHull
 
 # The share of the picture that a sheet takes, of its convex hull and of the rectangle
 # about it that it fills, and of the picture's rim that it may take.
@@ -39,32 +44,52 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     return _within(picture, hull.equations, scale, np.argwhere(sheet))
 
 
-def _sheet(
-    view: np.ndarray, level: float
-) -> tuple[np.ndarray, spatial.ConvexHull] | None:
+def _sheet(view: np.ndarray, level: float) -> "tuple[np.ndarray, ConvexHull] | None":
     """The largest part lighter than `level`, and its hull, if it looks like a sheet."""
-    bright = ndimage.binary_opening(view > level, iterations=2)
+    bright = _grown(~_grown(~(view > level), 2), 2)
     groups, count = ndimage.label(bright)
     if not count:
         return None
     sizes = np.bincount(groups.ravel())
     sizes[0] = 0
-    sheet = ndimage.binary_fill_holes(groups == sizes.argmax())
+    sheet = groups == sizes.argmax()
     rim = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]]).mean()
-    if not _LEAST < sheet.mean() < _MOST or rim > _AT_RIM:
+    if rim > _AT_RIM:
         return None
-    near = ndimage.binary_dilation(sheet)
-    around = ndimage.binary_dilation(near, iterations=2) & ~near
-    inside = sheet & ~ndimage.binary_erosion(sheet, iterations=4)
+    sheet = _without_holes(sheet)
+    if not _LEAST < sheet.mean() < _MOST:
+        return None
+    near = _grown(sheet)
+    around = _grown(near, 2) & ~near
+    inside = sheet & _grown(~sheet, 4)
     if np.median(view[inside]) - np.median(view[around]) < _STEP:
         return None
     points = np.argwhere(sheet)
-    hull = spatial.ConvexHull(points)
+    from scipy.spatial import ConvexHull  # slow to import, and seldom needed
+
+    hull = ConvexHull(points)
     corners = points[hull.vertices]
     # In two dimensions a hull's volume is its area.
     if sheet.sum() < _SOLID * hull.volume or sheet.sum() < _SOLID * _rectangle(corners):
         return None
     return sheet, hull
+
+
+def _grown(mask: np.ndarray, times: int = 1) -> np.ndarray:
+    """A mask, and the pixels above, below and beside it: a dilation by a cross."""
+    for _ in range(times):
+        before, mask = mask, mask.copy()
+        mask[1:] |= before[:-1]
+        mask[:-1] |= before[1:]
+        mask[:, 1:] |= before[:, :-1]
+        mask[:, :-1] |= before[:, 1:]
+    return mask
+
+
+def _without_holes(mask: np.ndarray) -> np.ndarray:
+    """A mask, and all that it encloses."""
+    groups, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    return (groups != groups[0, 0])[1:-1, 1:-1]
 
 
 def _rectangle(corners: np.ndarray) -> float:

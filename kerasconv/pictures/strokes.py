@@ -56,6 +56,8 @@ def _lines(mask: np.ndarray, share: float) -> np.ndarray:
     """The pixels of thin lines along the rows, this share of the longer side long."""
     length = max(15, round(share * max(mask.shape)))
     thick = ndimage.maximum_filter1d(mask.astype(np.uint8), 5, axis=0)
+    if np.count_nonzero(thick, axis=1).max(initial=0) < length:
+        return np.zeros(mask.shape, bool)
     runs = _opened(thick, length, axis=1).astype(bool) & mask
     if not runs.any():
         return runs
@@ -117,14 +119,13 @@ def _strokes(parts: dict[int, Group], labels: np.ndarray) -> dict[int, Group]:
     kept: dict[int, Group] = {}
     cut: dict[int, Group] = {}
     bars: dict[int, Group] = {}
+    depths, lying = _depths(labels), _bars(labels)
     for i, part in parts.items():
         top, left, bottom, right = part.box
-        own = labels[top:bottom, left:right] == i
-        longer = max(own.shape)
-        depth = ndimage.distance_transform_cdt(np.pad(own, 1), "chessboard").max()
-        if longer > 6 and 2 * depth - 1 > _BLOB * longer:
+        longer = max(part.height, part.width)
+        if longer > 6 and 2 * depths[i] - 1 > _BLOB * longer:
             continue
-        if _is_bar(own):
+        if lying[i]:
             bars[i] = part
             continue
         at_rim = top == 0 or left == 0 or bottom == height or right == width
@@ -144,16 +145,31 @@ def _strokes(parts: dict[int, Group], labels: np.ndarray) -> dict[int, Group]:
     return kept | like if heaviest > 0.1 * most else cut
 
 
-def _is_bar(own: np.ndarray) -> bool:
-    """Whether a part is a bar that lies: six times as long as it is thick."""
-    y, x = np.nonzero(own)
-    if len(y) < 8:
-        return False
-    spread = np.cov(np.stack([y, x]))
-    (minor, major), axes = np.linalg.eigh(spread)
-    if major <= 0 or np.sqrt(max(minor, 0.08) / major) > 0.16:
-        return False
-    return abs(axes[1, 1]) > abs(axes[0, 1])
+def _depths(labels: np.ndarray) -> np.ndarray:
+    """How far the deepest pixel of every part is from what is none of it."""
+    inked = labels > 0
+    deep = ndimage.distance_transform_cdt(np.pad(inked, 1), "chessboard")
+    depths = np.zeros(labels.max() + 1, deep.dtype)
+    np.maximum.at(depths, labels[inked], deep[1:-1, 1:-1][inked])
+    return depths
+
+
+def _bars(labels: np.ndarray) -> np.ndarray:
+    """Which parts are bars that lie: six times as long as they are thick.
+
+    A part's length and thickness are the axes of its covariance.
+    """
+    y, x = np.nonzero(labels)
+    of = labels[y, x]
+    count = np.maximum(np.bincount(of), 2)
+    mean_y, mean_x = (np.bincount(of, each) / count for each in (y, x))
+    y, x = y - mean_y[of], x - mean_x[of]
+    high, wide, both = (
+        np.bincount(of, each) / (count - 1) for each in (y * y, x * x, x * y)
+    )
+    middle, apart = (high + wide) / 2, np.hypot((high - wide) / 2, both)
+    minor, major = np.maximum(middle - apart, 0.08), middle + apart
+    return (count >= 8) & (np.sqrt(minor) <= 0.16 * np.sqrt(major)) & (wide > high)
 
 
 def _joined(parts: list[Group]) -> list[Group]:

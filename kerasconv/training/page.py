@@ -29,6 +29,12 @@ PICTURES = {
 }
 
 
+_ROC = (
+    "What every threshold refuses of pictures of no digit and loses of single digits, "
+    "and the one that counts unless stated"
+)
+
+
 def write(folder: Path) -> None:
     """Write the README of one architecture.
 
@@ -281,7 +287,7 @@ def _sections(card: Card) -> list[str]:
             if card.path.with_name(f"{card.weights}-{what}.png").exists()
         ),
         *_robustness(facts),
-        *_reading(facts),
+        *_reading(card),
         "Largest difference of probabilities from any other backend:",
         table({k: f"{v:.1e}" for k, v in facts["parity"].items()}),
         f"Made by the command below, on {cores}. Seed and recipe decide everything but "
@@ -312,11 +318,11 @@ def _robustness(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def _reading(facts: dict[str, Any]) -> list[str]:
+def _reading(card: Card) -> list[str]:
     """What `kerasconv predict` reads and refuses of photographs, by kind."""
-    if "kinds" not in facts.get("reading", {}):
+    reading = card.facts.get("reading", {})
+    if "kinds" not in reading:
         return []
-    reading = facts["reading"]
     rows = "\n".join(
         f"| {kind} | {each['right']:.1%} | {each['refused']:.1%} "
         f"| {each['milliseconds']:.0f} |"
@@ -336,6 +342,7 @@ def _reading(facts: dict[str, Any]) -> list[str]:
         f"(`--min-confidence`, {reading['min_confidence']:g} unless stated):",
         "| threshold | single digits lost | pictures of no digit refused |\n"
         f"|---|---|---|\n{lines}",
+        f"![{_ROC}.]({card.weights}-reading.png)\n\n*{_ROC}.*",
     ]
 
 

@@ -8,8 +8,8 @@ picture, in order; of what shows no digit, that none is answered), the percentag
 refused, and milliseconds of processor time from the grey levels to the answer. With
 --before it reads as `prepare_digit` alone would, one digit a picture. Below it says
 what other thresholds would lose and refuse. With --write all of this is the section
-`reading` of the model's card, and `python -m kerasconv.training.page models/mnist_cnn`
-renders it.
+`reading` of the model's card, with a picture beside it, and
+`python -m kerasconv.training.page models/mnist_cnn` renders it.
 
 The writers, fonts, papers and shadows of the split "report" were seen by nothing that
 was chosen or trained: that was done on "train" and "validation".
@@ -85,6 +85,29 @@ def table(kinds: dict) -> str:
     return "\n".join(lines)
 
 
+def draw(sure: dict, chosen: float, path: Path) -> None:
+    """The curve of what all thresholds lose and refuse (ROC), and the chosen one."""
+    from kerasconv.plotting import save_figure
+    from kerasconv.plotting._canvas import new_figure
+
+    lost, refused = (
+        np.searchsorted(np.sort(sure[kind]), steps, side="left") / len(sure[kind])
+        for kind in (True, False)
+        for steps in [np.unique([0.0, chosen, *sure[True], *sure[False], 1.0])]
+    )
+    figure = new_figure(4.5, 3.6)
+    ax = figure.subplots()
+    ax.step(100 * lost, 100 * refused, where="post")
+    at = [100 * float(np.mean(np.less(sure[kind], chosen))) for kind in (True, False)]
+    ax.plot(*at, "o", label=f"threshold {chosen:g}")
+    ax.set(xlim=(0, 15), ylim=(0, 100))
+    ax.set_xlabel("single digits lost, %")
+    ax.set_ylabel("pictures of no digit refused, %")
+    ax.grid(alpha=0.3)
+    ax.legend(loc="lower right")
+    save_figure(figure, path, dpi=80)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=40)
@@ -119,6 +142,8 @@ def main() -> None:
             "kinds": kinds,
         }
         card.write(known.path.with_suffix(".toml"), facts)
+        picture = known.path.with_name(f"{known.weights}-reading.png")
+        draw(sure, facts["reading"]["min_confidence"], picture)
 
 
 if __name__ == "__main__":
