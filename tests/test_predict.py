@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kerasconv import predict
+from kerasconv import backends, predict
 from kerasconv._keras import keras
 from kerasconv.compiled.steps import steps_of
 from kerasconv.errors import KerasconvError
@@ -187,7 +187,7 @@ def test_dropout_is_off(model, digits):
     np.testing.assert_array_equal(predictor(digits[0]), predictor(digits[0]))
 
 
-def test_eight_threads_get_two_hundred_right_answers_each(model, digits):
+def test_eight_threads_get_fifty_right_answers_each(model, digits):
     # A fresh one, so that the threads race for its compilation too.
     predictor = Predictor(model, batch_size=16)
     truth = Predictor(model, batch_size=16)(digits[0])
@@ -195,7 +195,7 @@ def test_eight_threads_get_two_hundred_right_answers_each(model, digits):
 
     def work(offset):
         start.wait()
-        for i in range(200):
+        for i in range(50):
             at = (offset * 7 + i) % 60
             n = (1, 4)[i % 2]
             try:
@@ -211,7 +211,7 @@ def test_eight_threads_get_two_hundred_right_answers_each(model, digits):
     for thread in threads:
         thread.join()
     assert not wrong
-    assert len(set(right)) == 8 * 200
+    assert len(set(right)) == 8 * 50
 
 
 FIRST_USE = """
@@ -236,6 +236,9 @@ def test_four_processes_at_a_first_use_all_answer_right(tmp_path, model, digits)
     home.mkdir()
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_HOME"}
     environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    # One that starts at once, where there is one.
+    quick = ("openvino", "numpy", "torch", "jax", "tensorflow")
+    environment["KERAS_BACKEND"] = min(backends.installed(), key=quick.index)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", FIRST_USE, str(tmp_path), str(i)],
@@ -301,7 +304,7 @@ def test_another_thread_may_train_the_model_meanwhile(small):
     training = threading.Thread(
         target=model.fit,
         args=(images, labels),
-        kwargs={"epochs": 20, "verbose": 0, "callbacks": [between]},
+        kwargs={"epochs": 8, "verbose": 0, "callbacks": [between]},
     )
     training.start()
     while training.is_alive():
@@ -309,9 +312,9 @@ def test_another_thread_may_train_the_model_meanwhile(small):
     training.join()
     for answer in [*seen, predictor(images)]:
         np.testing.assert_array_equal(answer, before)
-    assert len(epochs) == 20
+    assert len(epochs) == 8
     np.testing.assert_allclose(epochs[-1], Predictor(model)(images), atol=1e-6)
-    assert len({answer.tobytes() for answer in epochs}) == 20
+    assert len({answer.tobytes() for answer in epochs}) == 8
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="a rule of JAX's trainer")
