@@ -1,6 +1,6 @@
 """What Keras makes of images, layer by layer, in files: the truth for the live page.
 
-    python tests/keras_values.py MODEL IMAGES.npy FOLDER
+    python tests/keras_values.py MODEL IMAGES.npy FOLDER [MODEL IMAGES.npy FOLDER ...]
 
 MODEL is a name of the zoo or a file. Keras computes in float64, as the page does: its
 own float32 is up to 2e-6 off. Not every backend has float64 all the way, so JAX is
@@ -18,20 +18,31 @@ import numpy as np
 from kerasconv import backends
 
 
-def write(model, images, folder):
-    """The paths of float32 files: the images, then the values of every layer."""
-    folder.mkdir(parents=True)
+def write(*jobs):
+    """The paths of float32 files: the images, then the values of every layer.
+
+    A list for each job: a model, its images, a new folder.
+    """
+    for _, _, folder in jobs:
+        folder.mkdir(parents=True)
     able = [n for n in ("jax", "tensorflow", "torch") if n in backends.installed()]
-    if backends.activate() != able[0]:
+    if backends.activate() == able[0]:
+        return [_written(*job) for job in jobs]
+    words = []
+    for model, images, folder in jobs:
         np.save(folder / "images.npy", images)
-        done = subprocess.run(
-            [sys.executable, __file__, model, folder / "images.npy", folder / "values"],
-            env={**os.environ, "KERAS_BACKEND": able[0]},
-            capture_output=True,
-            check=True,
-            text=True,
-        )
-        return json.loads(done.stdout.splitlines()[-1])
+        words += [model, folder / "images.npy", folder / "values"]
+    done = subprocess.run(
+        [sys.executable, __file__, *words],
+        env={**os.environ, "KERAS_BACKEND": able[0]},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _written(model, images, folder):
     from kerasconv._keras import keras
     from kerasconv.models import load_model
 
@@ -57,5 +68,6 @@ def write(model, images, folder):
 
 
 if __name__ == "__main__":
-    model, images, folder = sys.argv[1:]
-    print(json.dumps(write(model, np.load(images), Path(folder))))
+    each = zip(*(iter(sys.argv[1:]),) * 3, strict=True)
+    jobs = [(model, np.load(images), Path(folder)) for model, images, folder in each]
+    print(json.dumps(write(*jobs)))

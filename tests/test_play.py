@@ -64,15 +64,25 @@ def networks(page):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """The request that compares a network of a page with Keras's values."""
+    """The requests that compare networks of a page with Keras's values.
+
+    Each is of a model, images and the page's file; one process computes them all.
+    """
     folder = tmp_path_factory.mktemp("reference")
 
-    def request(model, images, file):
-        place = folder / re.sub(r"\W", "-", str(model))
-        first, *layers = keras_values.write(str(model), images, place)
-        return {"what": "differences", "file": file, "images": first, "layers": layers}
+    def requests(*asked):
+        jobs = [
+            (str(model), images, folder / re.sub(r"\W", "-", str(model)))
+            for model, images, _ in asked
+        ]
+        return [
+            {"what": "differences", "file": file, "images": first, "layers": layers}
+            for (*_, file), (first, *layers) in zip(
+                asked, keras_values.write(*jobs), strict=True
+            )
+        ]
 
-    return request
+    return requests
 
 
 # -------------------------------------------------------------------- the engine
@@ -82,9 +92,9 @@ def reference(tmp_path_factory):
 def against_keras(page, reference):
     """For each network that the page offers the request that compares it."""
     images = load_digits()[0]
-    return {
-        name: reference(name, images, file) for name, file in networks(page).items()
-    }
+    found = networks(page)
+    asked = [(name, images, file) for name, file in found.items()]
+    return dict(zip(found, reference(*asked), strict=True))
 
 
 def test_every_layer_of_every_offered_network_is_keras_own(node, against_keras):
@@ -245,12 +255,15 @@ def test_a_dropped_file_becomes_what_the_command_makes_of_it(node, own_files):
 def test_every_layer_of_a_learners_file_is_keras_own(
     node, own_files, reference, tmp_path
 ):
+    pages, asked = {}, []
     for name, (path, model) in own_files.items():
-        page = play.write(tmp_path / name, path).parent
+        pages[name] = play.write(tmp_path / name, path).parent
         images = np.random.default_rng(4).random((3, *model.input_shape[1:]), "float32")
-        request = reference(path, images, networks(page)[name])
+        asked.append((path, images, networks(pages[name])[name]))
+    requests = reference(*asked)
+    for (name, (path, _)), request in zip(own_files.items(), requests, strict=True):
         request["layers"] = request["layers"][-len(play.read_network(path)["layers"]) :]
-        (worst,) = node(request, at=page)
+        (worst,) = node(request, at=pages[name])
         assert max(worst) <= 1e-5, (name, worst)
 
 
