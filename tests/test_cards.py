@@ -33,9 +33,13 @@ import again
 
 ALL = sorted(cards())
 
+READERS = ("openvino", "jax", "torch", "tensorflow", "numpy")
+"""The quickest first: all cards take minutes on each."""
+
 
 # Several tests look at a model, and none changes it.
 loaded = functools.cache(load_model)
+read = functools.cache(data.load)
 
 
 def _facts(name):
@@ -64,22 +68,44 @@ def test_the_zoo_stays_small():
     assert max(sizes) < 3_000_000
 
 
+def _network(name):
+    """What a backend computes for a card: its architecture, with a pool of ours."""
+    pooling = _facts(name)["arguments"].get("pooling")
+    return name.partition("/")[0], pooling if pooling in ("l2", "weighted") else None
+
+
+# Where weights alone differ a backend computes the same: of each network one card is
+# read on every backend.
+FEW = sorted({_network(name): name for name in ALL}.values())
+
+
 @pytest.fixture(scope="module")
 def answers():
-    """What a fresh process on each backend answers, an array for each card."""
-    paths = [find_card(name).path for name in ALL]
-    return {name: parity.probabilities(name, *paths) for name in backends.installed()}
+    """By backend, what a fresh process answers for each card that it reads."""
+    quickest = min(backends.installed(), key=READERS.index)
+    read = {name: ALL if name == quickest else FEW for name in backends.installed()}
+    return {
+        backend: dict(
+            zip(
+                names,
+                parity.probabilities(backend, *(find_card(n).path for n in names)),
+                strict=True,
+            )
+        )
+        for backend, names in read.items()
+    }
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("name", [n for n in ALL if "bundled_digits" in _facts(n)])
-def test_the_bundled_digits_are_read_as_the_card_says_on_every_backend(name, answers):
+def test_the_bundled_digits_are_read_as_the_card_says(name, answers):
+    """By every backend that reads the card."""
     _, labels = digits.load_digits()
     for backend, found in answers.items():
-        right = (found[ALL.index(name)].argmax(1) == labels).sum()
-        assert _facts(name)["bundled_digits"] == {"examples": 64, "correct": right}, (
-            backend
-        )
+        if name in found:
+            right = (found[name].argmax(1) == labels).sum()
+            stated = {"examples": 64, "correct": right}
+            assert _facts(name)["bundled_digits"] == stated, backend
 
 
 @pytest.mark.once
@@ -233,9 +259,11 @@ def test_a_second_training_is_held_to_the_card(
 
 @pytest.mark.once
 def test_any_two_backends_agree_within_1e_5_in_fresh_processes(answers, monkeypatch):
-    monkeypatch.setattr(parity, "probabilities", lambda name, *paths: answers[name])
-    found = parity.measure_all([find_card(name).path for name in ALL])
-    for name, measured in zip(ALL, found, strict=True):
+    monkeypatch.setattr(
+        parity, "probabilities", lambda name, *_: [answers[name][n] for n in FEW]
+    )
+    found = parity.measure_all([find_card(name).path for name in FEW])
+    for name, measured in zip(FEW, found, strict=True):
         assert set(measured) == {*backends.installed(), "largest"}
         assert measured["largest"] < 1e-5, name
 
@@ -251,17 +279,14 @@ def test_a_backend_is_held_to_the_one_farthest_from_it(monkeypatch):
     assert parity.measure("file") == pytest.approx(apart)
 
 
-READERS = ("openvino", "jax", "torch", "tensorflow", "numpy")
-"""The quickest first: all cards take minutes on each."""
-
-
 @pytest.mark.skipif(
     keras.backend.backend() != min(backends.installed(), key=READERS.index),
     reason="a quicker backend reads them",
 )
 @pytest.mark.parametrize("name", ALL)
-def test_the_whole_test_set_gives_the_cards_errors(name):
+def test_the_whole_test_set_gives_the_cards_errors(name, monkeypatch):
     """That the backends agree is the test above's."""
+    monkeypatch.setattr(data, "load", read)
     card = find_card(name)
     try:
         measured = training.evaluate(loaded(name), card.facts["data"]["name"])
