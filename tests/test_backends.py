@@ -191,7 +191,7 @@ def test_importing_the_package_changes_nothing_of_the_process_that_keras_does_no
     state += "signal.valid_signals()))), threading.active_count()]"
     modules = [m.name for m in pkgutil.walk_packages(kerasconv.__path__, "kerasconv.")]
     # Each backend's own file needs that backend.
-    alone = ("__main__", "window.backends.")
+    alone = ("__main__", "window.backends.", "compiled.")
     modules = [m for m in modules if not any(part in m for part in alone)]
     settled, found = {"KERAS_BACKEND", *backends.OURS}, []
     for code in ("import keras", f"import {', '.join(modules)}"):
