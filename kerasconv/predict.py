@@ -439,7 +439,7 @@ def _exported(answer: Answer, weights: list, batch: Any) -> Callable:
     """The model as a graph of torch operations, without Keras's cost a layer."""
     import torch
 
-    from kerasconv._torch_graph import shorten
+    from kerasconv.compiled.torch_graph import shorten
 
     class Program(torch.nn.Module):
         def __init__(self):

@@ -125,7 +125,10 @@ def test_numpy_needs_jax_for_its_convolutions(machine):
 
 
 def test_another_backend_than_the_running_one_is_refused():
+    import keras  # which settles it
+
     running = backends.activate()
+    assert running == keras.backend.backend()
     other = next(name for name in backends.BACKENDS if name != running)
     assert backends.activate(running) == running
     with pytest.raises(KerasconvError, match=f"already runs on {running}"):

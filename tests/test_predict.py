@@ -521,15 +521,15 @@ def test_a_network_that_was_rewritten_answers_as_keras_does(name):
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's graph")
 def test_torch_neither_copies_images_nor_turns_weights_at_each_call(monkeypatch):
-    from kerasconv import _torch_graph
+    from kerasconv.compiled import torch_graph
 
-    made, shorten = [], _torch_graph.shorten
+    made, shorten = [], torch_graph.shorten
 
     def look(program):
         made.append(shorten(program))
         return made[-1]
 
-    monkeypatch.setattr(_torch_graph, "shorten", look)
+    monkeypatch.setattr(torch_graph, "shorten", look)
     monkeypatch.setattr(predict, "_OF_STEPS", {})
     Predictor(mnist_cnn())(np.zeros((28, 28, 1), "float32"))
     (program,) = made

@@ -28,7 +28,7 @@ _SURE = 0.95
 # Of digits that touch the least certain is at least this likely to be one; what they
 # are cut from is at least so likely to be several. By this much less a look is worth.
 _HALF, _SEVERAL, _OF_CUT = 0.7, 0.3, 0.8
-# Digits that touch are this many times as wide as they are high, in the mean.
+# Digits that touch are at least this many times as wide as they are high, in the mean.
 _NARROWEST = 0.55
 # Beside an edge the darker side is lighter than the ink by less than this share of what
 # the lighter one is.
