@@ -20,7 +20,7 @@ from kerasconv import __main__, data, plotting, reading, terminal
 from kerasconv._keras import keras
 from kerasconv.cli import _app, _pictures
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import find_card, load_model, mnist_cnn
+from kerasconv.models import find_card, load_model, mnist_cnn, save_model
 from kerasconv.pictures import find_images, prepare_clothes, read_image
 from kerasconv.pictures.annotate import annotated
 from kerasconv.reading import read_digits
@@ -370,6 +370,34 @@ class TestOddNetworks:
         else:
             assert ended.status == 1
             assert ended.is_one_line("odd.keras")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "summary",
+        "predict --model",
+        "features --model",
+        "kernels",
+        "evaluate --images .",
+        "compare --images . lenet5",
+        "export --to onnx --out odd.onnx",
+        "play --no-open",
+    ],
+)
+def test_a_file_that_is_said_to_be_sealed_and_is_not_is_refused(
+    run, model_file, monkeypatch, command
+):
+    bare = model_file()
+    monkeypatch.chdir(bare.parent)
+    ended = run(*command.split(), bare, "--sealed")
+    assert ended.status == 1
+    assert ended.is_one_line("odd.keras", "carries no digests")
+    if command == "summary":
+        assert run(command, bare).status == 0
+        save_model(load_model(bare), "sealed.keras")
+        assert run(command, "sealed.keras", "--sealed").status == 0
+        assert run(command, "mnist_cnn", "--sealed").status == 0
 
 
 class TestCards:

@@ -246,6 +246,14 @@ Trust = Annotated[
         "you can. Only for files whose maker you know.",
     ),
 ]
+Sealed = Annotated[
+    bool,
+    typer.Option(
+        "--sealed",
+        help="Refuse a .keras file that carries no SHA-256 of its contents: its maker "
+        "says that it does, so somebody took them off.",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -289,7 +297,9 @@ def _options(
             _options_by_name[parameter.opts[0][2:]] = parameter.opts[0]
 
 
-def checked_model(name: str, *others: str, trust: bool = False) -> "Card | None":
+def checked_model(
+    name: str, *others: str, trust: bool = False, sealed: bool = False
+) -> "Card | None":
     """The card of a model, if it has one, before Keras, which is slow, is imported.
 
     A wrong name or file is refused.
@@ -300,7 +310,7 @@ def checked_model(name: str, *others: str, trust: bool = False) -> "Card | None"
     if _card.is_file_name(name):
         # Not `Path.expanduser`, which raises where there is no such user.
         path = Path(os.path.expanduser(name))
-        untrusted.inspect(path, trust=trust)
+        untrusted.inspect(path, trust=trust, sealed=sealed)
         return _own.card_beside(path)
     return _card.find_card(name, others)
 

@@ -8,6 +8,7 @@ import typer
 from kerasconv import export as exports
 from kerasconv.cli._app import (
     Backend,
+    Sealed,
     Trust,
     app,
     checked_model,
@@ -68,6 +69,7 @@ def export(
         ),
     ] = None,
     trust: Trust = False,
+    sealed: Sealed = False,
     backend: Backend = None,
 ) -> None:
     """Write a model for another runtime, and keep the file only if it is right.
@@ -83,7 +85,7 @@ def export(
       kerasconv export mine.keras --to saved_model --out served --class-names cat,dog
     """  # noqa: D301
     exports.check(to, out)
-    checked_model(model, trust=trust)
+    checked_model(model, trust=trust, sealed=sealed)
     start(backend)
     failure = None
     with hushed():

@@ -220,13 +220,14 @@ def evaluate_folder(
     save: Path | None,
     as_json: bool,
     trust: bool,
+    sealed: bool,
     backend: str | None,
 ) -> None:
     """Measure a model on a folder, and print the figures."""
     import json
 
     _check_folder(images)
-    card = checked_model(name, trust=trust)
+    card = checked_model(name, trust=trust, sealed=sealed)
     used = start(backend)
     from kerasconv import metrics, plotting
     from kerasconv.models import load_model
@@ -260,11 +261,19 @@ def evaluate_folder(
 
 
 def compare_folder(
-    first: str, second: str, images: Path, trust: bool, backend: str | None
+    first: str,
+    second: str,
+    images: Path,
+    trust: bool,
+    sealed: bool,
+    backend: str | None,
 ) -> "tuple[list[str], list[dict], list[np.ndarray]]":
     """The figures of two models on a folder, and which pictures each has right."""
     _check_folder(images)
-    pair = {name: checked_model(name, trust=trust) for name in (first, second)}
+    pair = {
+        name: checked_model(name, trust=trust, sealed=sealed)
+        for name in (first, second)
+    }
     if len(pair) < 2:
         raise UsageError(f"{first} is named twice; name two models")
     start(backend)

@@ -10,6 +10,7 @@ from kerasconv.cli import _batch
 from kerasconv.cli._app import (
     Backend,
     Model,
+    Sealed,
     Trust,
     app,
     checked_model,
@@ -171,6 +172,7 @@ def features(
         ),
     ] = None,
     trust: Trust = False,
+    sealed: Sealed = False,
     backend: Backend = None,
 ) -> None:
     """Draw what every layer of a model makes of an image, as one picture.
@@ -184,7 +186,7 @@ def features(
 
     save = place(save, "features.png", existing(image))
     plotting.check_suffix(save)
-    card = checked_model(model, trust=trust)
+    card = checked_model(model, trust=trust, sealed=sealed)
     start(backend)
     from kerasconv.models import load_model
     from kerasconv.predict import feature_maps
@@ -227,6 +229,7 @@ def kernels(
         ),
     ] = None,
     trust: Trust = False,
+    sealed: Sealed = False,
     backend: Backend = None,
 ) -> None:
     """Draw the kernels of an operator or of a layer of a model.
@@ -246,7 +249,7 @@ def kernels(
         for title, kernel in drawn.items():
             print(f"{title}:\n{kernel}")
     else:
-        checked_model(name, *operators, trust=trust)
+        checked_model(name, *operators, trust=trust, sealed=sealed)
         start(backend)
         from kerasconv.models import load_model
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kerasconv.cli._app import app, complete_model
+from kerasconv.cli._app import Sealed, app, checked_model, complete_model
 
 
 @app.command()
@@ -37,6 +37,7 @@ def play(
             "files, until Ctrl-C.",
         ),
     ] = False,
+    sealed: Sealed = False,
 ) -> None:
     """Open the live page: draw a digit and look inside the network.
 
@@ -54,6 +55,8 @@ def play(
     # The module's name is that of the command.
     from kerasconv import play as page
 
+    if sealed and model is not None:
+        checked_model(model, sealed=True)
     folder = out or Path(tempfile.mkdtemp(prefix="kerasconv-play-"))
     try:
         written = page.write(folder, model).resolve()

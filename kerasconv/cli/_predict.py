@@ -14,6 +14,7 @@ from kerasconv.cli import _batch
 from kerasconv.cli._app import (
     Backend,
     Model,
+    Sealed,
     Trust,
     app,
     checked_model,
@@ -92,6 +93,7 @@ def predict(
         ),
     ] = None,
     trust: Trust = False,
+    sealed: Sealed = False,
     backend: Backend = None,
 ) -> None:
     """Tell which handwritten digits each image shows, or what the model's card names.
@@ -126,7 +128,7 @@ def predict(
         raise UsageError(f"--top must be at least 1, not {top}")
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
-    known = checked_model(model, trust=trust)
+    known = checked_model(model, trust=trust, sealed=sealed)
     from kerasconv.reading import Reader, classes_of
 
     names = classes_of(known)

@@ -12,6 +12,7 @@ from kerasconv.cli._app import (
     DataDir,
     Download,
     ModelName,
+    Sealed,
     Trust,
     app,
     checked_model,
@@ -40,7 +41,10 @@ _DATASET = typer.Option(
 
 @app.command()
 def summary(
-    name: ModelName = "mnist_cnn", trust: Trust = False, backend: Backend = None
+    name: ModelName = "mnist_cnn",
+    trust: Trust = False,
+    sealed: Sealed = False,
+    backend: Backend = None,
 ) -> None:
     """Print a model's layers, output shapes and parameters.
 
@@ -49,7 +53,7 @@ def summary(
       kerasconv summary mnist_cnn
       kerasconv summary mine.keras
     """  # noqa: D301
-    checked_model(name, trust=trust)
+    checked_model(name, trust=trust, sealed=sealed)
     start(backend)
     from kerasconv import terminal
     from kerasconv.models import load_model
@@ -133,6 +137,7 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
     trust: Trust = False,
+    sealed: Sealed = False,
     backend: Backend = None,
 ) -> None:
     """Measure a model of the zoo again, on the test set that its card names.
@@ -157,7 +162,7 @@ def evaluate(
     if images is not None:
         if dataset is not None:
             raise UsageError("--images and --dataset exclude each other; give one")
-        evaluate_folder(name, images, confusion, save, as_json, trust, backend)
+        evaluate_folder(name, images, confusion, save, as_json, trust, sealed, backend)
         return
     if is_file_name(name):
         raise UsageError(f"name the pictures to measure {name} on with --images FOLDER")
@@ -216,6 +221,7 @@ def compare(
     download: Download = False,
     as_json: AsJson = False,
     trust: Trust = False,
+    sealed: Sealed = False,
     backend: Backend = None,
 ) -> None:
     """Compare two models on the same test images.
@@ -234,7 +240,9 @@ def compare(
     if images is not None:
         if dataset is not None:
             raise UsageError("--images and --dataset exclude each other; give one")
-        names, found, right = compare_folder(first, second, images, trust, backend)
+        names, found, right = compare_folder(
+            first, second, images, trust, sealed, backend
+        )
         report = _compared(names, found, right)
         if as_json:
             print(json.dumps({"images": printable(str(images)), **report}, indent=2))

@@ -201,9 +201,10 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
     These digests notice accidents: damage, a mix-up, an edit that somebody forgot.
     They cannot notice an attacker, for they are no signature: whoever can change the
     file can write new digests into it, or take them off, and then it loads as any
-    file without. `load_model(path, sealed=True)` refuses a file without digests, and
-    a card beside the file, one that differs in anything; who may have changed both
-    must be known in another way, by a SHA-256 that the maker told you, say.
+    file without. `load_model(path, sealed=True)` and the option `--sealed` refuse a
+    file without digests, and a card beside the file refuses one that differs in
+    anything; who may have changed both must be known in another way, by a SHA-256
+    that the maker told you, say.
 
     Args:
         model: A built Keras model.
