@@ -1,7 +1,7 @@
 """Plants faults in copies of the package, one at a time: does a test see each?
 
-    python tests/faults.py [WORD...] [--list] [--backend NAME] [--processes N]
-                           [--resume FILE]
+    python tests/faults.py [WORD...] [--list] [--again] [--backend NAME]
+                           [--processes N]
 
 `faults.toml` says of every fault its name, the file, the text there (which stands in
 it exactly once), what is put in its place, and the tests that must see it. WORDs
@@ -11,10 +11,12 @@ be seen on another backend than JAX, and wait for their --backend.
 The tests first run on an unchanged copy, where they must pass. A fault is caught if
 one of its tests then fails. The last line counts the faults; the exit status is 1 if
 one survives that `faults.toml` does not say so of, and why, or if a test fails without
-a fault. Nothing is changed in the checkout.
+a fault.
 
-With --resume the outcomes are kept in FILE, and a fault whose outcome is there is not
-planted again while its file and its tests are the same: so one can go on.
+What became of each fault is kept in `faults.json`, by its name: "caught" or "survived",
+and a digest of its file and its tests. While these are the same it is not planted again
+without --again: so one can go on. CONTRIBUTING.md has the tally of that file. Nothing
+else is changed in the checkout.
 """
 
 import argparse
@@ -32,8 +34,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import house
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".toml")
+KEPT = Path(__file__).with_suffix(".json")
 BACKEND = "jax"
 
 COPIED = ("kerasconv", "models", "tests", "tutorials", ".ci", ".hatch", "LICENSE")
@@ -84,7 +89,7 @@ class Fault:
         files = dict.fromkeys(test.partition("::")[0] for test in self.tests)
         texts = [self.planted(path.read_text("utf-8")), self.backend, *self.tests]
         texts += [(CHECKOUT / "tests" / file).read_text("utf-8") for file in files]
-        return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def read(table: Path = TABLE) -> list[Fault]:
@@ -191,14 +196,32 @@ def try_out(
                 yield fault, *_judged(fault, sound[ran].result(), ran.result())
 
 
-def kept(path: str | None) -> dict[str, dict[str, str]]:
-    """The outcomes in a file, each a line of JSON, by the digests of their faults."""
-    if path is None or not os.path.exists(path):
-        return {}
-    lines = Path(path).read_text("utf-8").splitlines(keepends=True)
-    # A line that was half written is none.
-    found = [json.loads(line) for line in lines if line.endswith("\n")]
-    return {row["digest"]: row for row in found}
+def kept() -> dict[str, str]:
+    """What became of each fault when it was last planted, and its digest then."""
+    return json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+
+
+def keep(fault: Fault, outcome: str) -> None:
+    """Note what became of a fault; those that are no more are forgotten."""
+    found = kept() | {fault.name: outcome}
+    lines = {each.name: found[each.name] for each in read() if each.name in found}
+    beside = KEPT.with_suffix(".new")
+    beside.write_text(json.dumps(lines, indent=1) + "\n", "utf-8")
+    beside.replace(KEPT)
+
+
+def tally() -> str:
+    """How many faults were planted and caught, for CONTRIBUTING.md."""
+    faults, known = read(), kept()
+    planted = [fault for fault in faults if fault.name in known]
+    left = [fault for fault in planted if not known[fault.name].startswith("caught")]
+    text = f"Of {len(faults)} faults {len(planted)} were planted, and "
+    text += f"{len(planted) - len(left)} of them were caught."
+    for fault in left:
+        text += (
+            f"\nNot caught: {fault.name} ({fault.survives or 'no reason is known'})."
+        )
+    return text
 
 
 def _by_file(faults: list[Fault]) -> Iterable[list[Fault]]:
@@ -232,7 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print them, run nothing")
     parser.add_argument("--backend", default=BACKEND, metavar="NAME")
     parser.add_argument("--processes", type=int, default=2, metavar="N")
-    parser.add_argument("--resume", metavar="FILE", help="keep outcomes, and go on")
+    parser.add_argument("--again", action="store_true", help="also what is unchanged")
     options = parser.parse_args(arguments)
     chosen = [
         fault
@@ -252,25 +275,26 @@ def main(arguments: list[str] | None = None) -> int:
     faults = [fault for fault in chosen if fault.backend == options.backend]
     digests = {fault.name: fault.digest() for fault in faults}
     ended: dict[str, list[Fault]] = {"caught": [], "survived": [], "no test": []}
-    known, left = kept(options.resume), []
+    known, left = kept(), []
     for fault in faults:
-        if row := known.get(digests[fault.name]):
-            ended[row["how"]].append(fault)
+        how, _, digest = known.get(fault.name, "").partition(" ")
+        if digest == digests[fault.name] and not options.again:
+            ended[how].append(fault)
         else:
             left.append(fault)
     for fault, how, why in try_out(left, options.backend, options.processes):
         ended[how].append(fault)
         print(f"{how:<9} {fault.file}: {fault.name} ({why})", flush=True)
-        if options.resume and how != "no test":
-            row = {"fault": fault.name, "how": how, "why": why}
-            with open(options.resume, "a", encoding="utf-8") as file:
-                print(json.dumps({"digest": digests[fault.name], **row}), file=file)
+        if how != "no test":
+            keep(fault, f"{how} {digests[fault.name]}")
     for fault in ended["survived"]:
         print(f"survivor: {fault.name}: {fault.survives or 'no reason is given'}")
     print(", ".join(f"{len(some)} {how}" for how, some in ended.items()))
     for backend in dict.fromkeys(f.backend for f in chosen if f not in faults):
         waiting = sum(fault.backend == backend for fault in chosen)
         print(f"{waiting} more with --backend {backend}")
+    page = house.PAGE.read_text("utf-8")
+    house.PAGE.write_text(house.updated(page, tally(), "faults"), "utf-8")
     unexplained = [fault for fault in ended["survived"] if not fault.survives]
     return int(bool(unexplained or ended["no test"]))
 

@@ -178,11 +178,11 @@ def drawn(modules: dict[str, Module]) -> str:
     return "\n".join(lines)
 
 
-def updated(text: str, table: str) -> str:
-    """A page with the map in place of what stood between its markers."""
-    start, end = "<!-- house -->", "<!-- /house -->"
+def updated(text: str, part: str, name: str = "house") -> str:
+    """A page with a part, the map, in place of what stood between its markers."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text, found = re.subn(
-        f"{start}.*?{end}", lambda _: f"{start}\n{table}\n{end}", text, flags=re.DOTALL
+        f"{start}.*?{end}", lambda _: f"{start}\n{part}\n{end}", text, flags=re.DOTALL
     )
     if found != 1:
         raise SystemExit(f"{start} ... {end} stands {found} times, not once")

@@ -55,6 +55,11 @@ def test_a_fault_changes_one_place_and_names_tests_that_there_are():
             assert found, f"{fault.name}: there is no test {node}"
 
 
+def test_the_tally_of_faults_is_that_of_what_became_of_them():
+    page = faults.house.PAGE.read_text(encoding="utf-8")
+    assert page == faults.house.updated(page, faults.tally(), "faults")
+
+
 def nodes(path):
     """The tests in a file, and its classes of tests, as pytest names them."""
     for part in ast.parse(path.read_text(encoding="utf-8")).body:
