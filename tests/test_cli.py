@@ -780,6 +780,8 @@ class TestFeaturesAndKernels:
             (["kernels", "mnist_cnn", "--layer", "c"], ["conv2d, conv2d_1"]),
             (["kernels", "mnist_cnn", "--channel", "1"], ["--channel", "below 1"]),
             (["kernels", "sobel", "--save", "k.docx"], ["k.docx"]),
+            (["kernels", "sobel", "--layer", "c"], ["--layer", "sobel"]),
+            (["kernels", "sobel", "--channel", "1"], ["--channel", "sobel"]),
             (["features", "none.png"], ["none.png"]),
             (["features", "--save", "maps"], ["maps"]),
             (["features", "--model", "mnist_cmn"], ["did you mean mnist_cnn"]),

@@ -519,6 +519,8 @@ def test_messages_of_the_package_are_told_in_options(run, tmp_path):
     assert "`" not in ended.err
     with pytest.raises(KerasconvError, match=r"`data_dir`.*`download=True`"):
         data.load("mnist", "test", tmp_path)
+    ended = run("train", "lenet5", "--images", tmp_path, "--freeze")
+    assert ended.is_one_line("--freeze is of the model that --from names")
     assert run("edges", "--border", "mirror").is_one_line("--border")
     assert _app._in_options("`border_mode` and `nothing=3`") == (
         "--border and `nothing=3`"

@@ -514,6 +514,7 @@ class TestBadFolders:
         ({"epochs": 0}, "`epochs` must be at least 1"),
         ({"group": "#"}, "stands in the name of every file"),
         ({"labels": [1]}, "a folder names its own classes"),
+        ({"freeze": True}, "`freeze` is of the model that `start` names"),
     ],
 )
 def test_arguments_without_sense_are_refused_before_training(

@@ -99,7 +99,7 @@ def _fail(message: str, status: int) -> int:
 
 
 # How the package's functions name what the command line calls otherwise.
-_CALLED = {"border_mode": "border", "overwrite": "force"}
+_CALLED = {"border_mode": "border", "overwrite": "force", "start": "from"}
 
 # The options of the command that runs, by the names of the arguments that they fill.
 _options_by_name: dict[str, str] = {}

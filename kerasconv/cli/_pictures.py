@@ -245,6 +245,9 @@ def kernels(
     plotting.check_suffix(save)
     operators = _operators()
     if name in operators:
+        for option, value in {"--layer": layer, "--channel": channel or None}.items():
+            if value is not None:
+                raise UsageError(f"{option} is of a model, and {name} is an operator")
         drawn = operators[name]
         for title, kernel in drawn.items():
             print(f"{title}:\n{kernel}")

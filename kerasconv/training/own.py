@@ -203,6 +203,8 @@ def train_own(
         raise UsageError(
             f"`learning_rate` must be above 0, at most 1. Received: {learning_rate}"
         )
+    if freeze and start is None:
+        raise UsageError("`freeze` is of the model that `start` names; name one")
     cards.check_writer()
     fitting.check_trains()
     source = None if start is None else _source(start, architecture)
