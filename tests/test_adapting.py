@@ -23,7 +23,7 @@ from kerasconv.models import (
     preprocess_input,
     save_model,
 )
-from kerasconv.models._own import card_beside
+from kerasconv.models._own import card_beside, preparation_of
 from kerasconv.play import read_network
 from kerasconv.reading import Reader
 
@@ -273,6 +273,10 @@ class TestCardBeside:
             ('classes = ["a", "b", "c"]', "names 3 classes and the network gives 2"),
             ('classes = ["a", "b"]\nsize = [28, 28]', r"for pictures of \[28, 28\]"),
             ("x" + ".x" * 60 + " = 1", "dots"),
+            ('classes = ["a", "b"]\ndata = 3', "`data` is no table with a `name`"),
+            ('size = [12, 10]\ndata = {name = ["mnist"]}', "`data` is no table"),
+            ('size = [12, 10]\ntest = {accuracy = "x"}', "`test` has no `examples`"),
+            ("size = [12, 10]\ntest = 1", "`test` has no `examples`"),
         ],
     )
     def test_what_a_stranger_writes_is_held_to_sense(self, mine, tmp_path, text, says):
@@ -282,6 +286,24 @@ class TestCardBeside:
         with pytest.raises(KerasconvError, match=says) as caught:
             Reader(copy)
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("command", ["predict", "features"])
+    def test_what_a_card_leaves_out_is_made_up_for(self, mine, run, tmp_path, command):
+        copy, (paths, _) = tmp_path / "copy.keras", said(mine)
+        copy.write_bytes(mine.read_bytes())
+        more = {"features": ["--save", tmp_path / "x.png"], "predict": ["--json"]}
+        copy.with_suffix(".toml").write_text(f"classes = {NAMES}")
+        status, out, err = run(command, paths[0], "--model", copy, *more[command])
+        assert (status, err) == (0, "")
+        assert any(word in out for word in ("ham", "spam", "x.png"))
+        card = card_beside(copy)
+        copy.with_suffix(".toml").write_text(
+            'size = [12, 10]\ndata = {name = "\\u001b"}'
+        )
+        assert preparation_of(card) == "resize"
+        assert preparation_of(card_beside(copy)) == "digit"
+        assert class_names(card_beside(copy)) is None
+        assert card_beside(copy).facts["data"]["name"].isprintable()
 
     def test_a_file_of_another_purpose_is_no_card(self, mine, tmp_path):
         copy = tmp_path / "copy.keras"

@@ -94,6 +94,18 @@ def _checked(place: Path, facts: dict[str, Any]) -> dict[str, Any]:
     least = reading.get("min_confidence", 0.0) if isinstance(reading, dict) else -1
     if type(least) not in (int, float) or not 0 <= least <= 1:
         raise _unusable(place, "its `reading.min_confidence` is not from 0 to 1")
+    data = facts.get("data", {})
+    if not isinstance(data, dict) or not isinstance(data.get("name", ""), str):
+        raise _unusable(place, "its `data` is no table with a `name`")
+    found["data"] = {**data, "name": printable(data.get("name", ""), MAX_NAME)}
+    test = facts.get("test", {"examples": 1, "accuracy": 1})
+    if not (
+        isinstance(test, dict)
+        and type(test.get("examples")) is int
+        and type(test.get("accuracy")) in (int, float)
+        and 0 <= test["accuracy"] <= 1
+    ):
+        raise _unusable(place, "its `test` has no `examples` and `accuracy`")
     return found
 
 
@@ -123,24 +135,31 @@ def class_names(card: Card | None) -> tuple[str, ...] | None:
     """The names of a network's classes, in the order of its outputs.
 
     The zoo's are those of its data sets (`kerasconv.data.DATASETS`), others are on the
-    card. Without a card they are unknown: None.
+    card. Without a card, or if it names none, they are unknown: None.
     """
     if card is None:
         return None
     if "classes" in card.facts:
         return tuple(card.facts["classes"])
-    return _dataset(card.facts["data"]["name"]).classes
+    data = _dataset(card.facts["data"]["name"])
+    return None if data is None else data.classes
 
 
 def preparation_of(card: Card | None) -> str:
-    """How a picture is prepared: one of `PREPARATIONS`; without a card "digit"."""
+    """How a picture is prepared: one of `PREPARATIONS`; without a card "digit".
+
+    A card that does not say so means what its data set, of the zoo's, needs; else
+    "digit" where all classes are one character, or have no names, else "resize".
+    """
     if card is None:
         return "digit"
     if "prepare" in card.facts:
         return card.facts["prepare"]
-    return {"photo": "resize"}.get(
-        shown := _dataset(card.facts["data"]["name"]).pictures, shown
-    )
+    data = _dataset(card.facts["data"]["name"])
+    if data is None:
+        named = any(len(name) > 1 for name in card.facts.get("classes", ()))
+        return "resize" if named else "digit"
+    return {"photo": "resize"}.get(data.pictures, data.pictures)
 
 
 def check_answers(network: Any, card: Card | None) -> None:
