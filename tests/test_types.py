@@ -15,7 +15,7 @@ pytestmark = pytest.mark.once
 CHECKOUT = Path(kerasconv.__file__).parents[1]
 
 # Calls as people write them; each also runs below.
-PROGRAM = """
+PROGRAM = """# mypy: warn-unused-ignores
 import keras
 import numpy as np
 
@@ -81,40 +81,23 @@ WRONG = {
 }
 
 
-def mypy(*arguments, cwd):
-    return subprocess.run(
+def test_mypy_accepts_the_package_and_what_runs_and_refuses_what_does_not(tmp_path):
+    """Each wrong call bears the error that mypy must find, or the mark is unused."""
+    program = tmp_path / "program.py"
+    wrong = [f"{line}  # type: ignore[{code}]" for line, code in WRONG.items()]
+    program.write_text("\n".join([PROGRAM, *wrong]) + "\n")
+    done = subprocess.run(
         [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--config-file",
-            CHECKOUT / "pyproject.toml",
-            *arguments,
-            "--cache-dir",
-            cwd / ".mypy",
+            *(sys.executable, "-m", "mypy"),
+            *("--config-file", CHECKOUT / "pyproject.toml"),
+            *("--cache-dir", tmp_path / ".mypy"),
+            *(CHECKOUT / "kerasconv", program),
         ],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("types")
-
-
-def test_mypy_accepts_the_package(folder):
-    done = mypy(cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_mypy_accepts_what_runs_and_refuses_what_does_not(folder):
-    program = folder / "program.py"
-    wrong = [f"{line}  # type: ignore[{code}]" for line, code in WRONG.items()]
-    program.write_text("\n".join([PROGRAM, *wrong]) + "\n")
-    done = mypy("--warn-unused-ignores", program, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
