@@ -18,10 +18,12 @@ from kerasconv.training import devices
 run = test_cli.run
 
 # Trains by a recipe on so many devices, in a process that has two; prints what came.
+# Then it calls the command, on digits of the package in place of the data set.
 PROGRAM = """
 import json, sys
+sys.modules["tensorflow"] = None  # `fit` imports it wherever it is installed
 import numpy as np
-from kerasconv import training
+from kerasconv import cli, corruptions, data, digits, parity, training
 from kerasconv.recipes import Recipe
 random = np.random.default_rng(0)
 recipe = Recipe(purpose="", architecture="dense_classifier", dataset="mnist",
@@ -41,32 +43,7 @@ with training.spread(2):
     except ValueError as error:
         found.append(str(error))
 print(json.dumps(found))
-"""
 
-
-@pytest.mark.once
-def test_two_devices_train_as_one_does_within_the_rounding_of_float32():
-    pytest.importorskip("jax")
-    two = "--xla_force_host_platform_device_count=2"
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        capture_output=True, text=True, check=True,
-        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": two},
-    )  # fmt: skip
-    one, both, refused = json.loads(done.stdout.splitlines()[-1])
-    assert (one[0], both[0]) == ([], ["cpu:0", "cpu:1"])
-    assert both[1] == pytest.approx(one[1], abs=1e-5)
-    for ours, theirs in zip(both[2], one[2], strict=True):
-        # Weights are of size 1; a batch's sum is rounded in another order.
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
-    assert "2 devices cannot share the last batch" in refused
-
-
-# The command, on digits of the package in place of the data set.
-COMMAND = """
-import sys
-import numpy as np
-from kerasconv import cli, corruptions, data, digits, parity
 images, labels = digits.load_digits()
 images = np.rint(images * 255).astype(np.uint8)
 times = {"train": 5, "test": 1}
@@ -80,16 +57,34 @@ cli.main()
 """
 
 
-@pytest.mark.once
-def test_the_card_of_a_training_on_two_devices_names_them(tmp_path):
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """What the program printed first, and the folder that it trained into."""
     pytest.importorskip("jax")
+    folder = tmp_path_factory.mktemp("devices")
     two = "--xla_force_host_platform_device_count=2"
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, tmp_path], capture_output=True, text=True,
+        [sys.executable, "-c", PROGRAM, folder], capture_output=True, text=True,
         env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": two},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    folder = tmp_path / "dense_classifier"
+    return json.loads(done.stdout.splitlines()[0]), folder / "dense_classifier"
+
+
+@pytest.mark.once
+def test_two_devices_train_as_one_does_within_the_rounding_of_float32(ran):
+    one, both, refused = ran[0]
+    assert (one[0], both[0]) == ([], ["cpu:0", "cpu:1"])
+    assert both[1] == pytest.approx(one[1], abs=1e-5)
+    for ours, theirs in zip(both[2], one[2], strict=True):
+        # Weights are of size 1; a batch's sum is rounded in another order.
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    assert "2 devices cannot share the last batch" in refused
+
+
+@pytest.mark.once
+def test_the_card_of_a_training_on_two_devices_names_them(ran):
+    folder = ran[1]
     facts = tomllib.loads((folder / "mnist.toml").read_text())
     assert facts["recipe"]["devices"] == ["cpu:0", "cpu:1"]
     assert facts["test"]["examples"] == 64
