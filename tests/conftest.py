@@ -77,10 +77,18 @@ def pytest_addoption(parser):
         help="run on this backend only, in this process; else on every installed one, "
         "a worker process each",
     )
+    parser.addoption(
+        "--share",
+        action="store_true",
+        help="of what backends deal out among them, run this one's share where it is "
+        "alone, too",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
+    if config.option.share:
+        os.environ["KERASCONV_SHARE"] = "1"
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     asked = config.option.backend
@@ -103,6 +111,36 @@ def pytest_xdist_make_scheduler(config, log):
     if config.option.dist == "each":
         _scheduler = scheduling.BackendScheduling(config, log, _once)
     return _scheduler
+
+
+def pytest_collection_modifyitems(items):
+    """Deal the cases of tests marked `dealt` out to the backends that compile most.
+
+    Like the fields of a chessboard: where a test has several parameters, each backend
+    sees every value of each.
+    """
+    here = backends.activate()
+    # They compile every operation for every shape before they compute it.
+    compiling = scheduling.sharers("jax", "openvino")
+    if here not in compiling:
+        return
+    for item in items:
+        if item.get_closest_marker("dealt"):
+            at = sum(_place(item, *m.args) for m in item.iter_markers("parametrize"))
+            other = compiling[at % len(compiling)]
+            if other != here:
+                item.add_marker(pytest.mark.skip(reason=f"{other} runs this case"))
+
+
+def _place(item, names, values):
+    """Which of the values of a parameter, or of several together, a test has."""
+    several = not isinstance(names, str)
+    asked = [item.callspec.params[name] for name in (names if several else [names])]
+    for place, value in enumerate(values):
+        given = value if several else [value]
+        if all(a is b for a, b in zip(asked, given, strict=True)):
+            return place
+    raise ValueError(f"{item.nodeid} has values that its mark does not name")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import oracles
 import pytest
+import scheduling
 
 from kerasconv import backends, testing
 from kerasconv.testing import check_layer
@@ -59,13 +60,9 @@ def on_the_first(*names):
     return pytest.mark.skipif(first != BACKEND, reason=f"it runs on {first}")
 
 
-# Backends that compile every layer, which takes seconds.
-COMPILING = ("jax", "tensorflow", "openvino")
-
-
 def share(cases):
     """What this backend takes of the cases: those that compile deal them out."""
-    others = [name for name in COMPILING if name in backends.installed()]
+    others = scheduling.sharers("jax", "tensorflow", "openvino")
     return cases[others.index(BACKEND) :: len(others)] if BACKEND in others else cases
 
 

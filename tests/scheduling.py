@@ -7,6 +7,7 @@ backend (TensorFlow compiles the longest, NumPy trains nothing) no worker is idl
 """
 
 import itertools
+import os
 
 from xdist.scheduler import EachScheduling
 
@@ -66,6 +67,13 @@ class BackendScheduling(EachScheduling):
             part = [ids.index(name) for name in queue.pop(0)]
             self.node2pending[node] += part
             node.send_runtest_some(part)
+
+
+def sharers(*names):
+    """Those of some backends that deal tests out among them: the tested ones."""
+    tested = os.environ.get("KERASCONV_TESTED", "").split()
+    all_of_them = os.environ.get("KERASCONV_SHARE")
+    return [name for name in names if all_of_them or name in tested]
 
 
 def backend_of(node):

@@ -234,7 +234,7 @@ def test_the_magnitude_of_a_constant_image_and_its_gradient_are_exactly_zero(
 
 
 @pytest.mark.skipif(BACKEND not in ("jax", "torch"), reason="has no such derivative")
-@pytest.mark.parametrize("name", norms())
+@pytest.mark.parametrize("name", ["sobel", "l2", "l1", "l1.5"])
 def test_forward_mode_derivatives_are_those_of_reverse_mode_and_zero_at_zero(name):
     x = np.zeros((1, 6, 6, 1), "float32")
     x[0, :2, :2, 0] = [[3, -4], [1, 2]]

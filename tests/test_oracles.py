@@ -153,6 +153,7 @@ def test_sobel_equals_tf_image():
     assert_close(got, tf.image.sobel_edges(tf.constant(x)).numpy())
 
 
+@pytest.mark.dealt
 @pytest.mark.parametrize(
     ("rank", "arguments"),
     [

@@ -16,6 +16,7 @@ def cat():
     return pictures.read_photo(pictures.example_photo())
 
 
+@pytest.mark.dealt
 @pytest.mark.parametrize(
     ("operator", "border", "scipys"),
     [

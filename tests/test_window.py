@@ -15,6 +15,7 @@ from kerasconv.window import Kernels, window_sums
 MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
 
 
+@pytest.mark.dealt
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_border_equals_numpy_pad(rank, mode):
@@ -105,6 +106,7 @@ def sums(length):
     return window_sums(x, Kernels.of(np.array([[-1.0, 0.0, 1.0]])), window)
 
 
+@pytest.mark.dealt
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_taps_are_what_each_position_of_the_window_sees(rank, data_format):
