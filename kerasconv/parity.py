@@ -63,7 +63,8 @@ def probabilities(backend: str, *paths: str | os.PathLike) -> list[np.ndarray]:
         return [stored[f"arr_{i}"] for i in range(len(names))]
 
 
-def _answer(paths: Sequence[str]) -> None:
+def _answers(paths: Sequence[str | os.PathLike]) -> list[np.ndarray]:
+    """What this process answers."""
     from kerasconv.digits import load_digits
     from kerasconv.models import load_model
     from kerasconv.predict import Predictor
@@ -77,10 +78,10 @@ def _answer(paths: Sequence[str]) -> None:
             random = np.random.default_rng(0)
             images = random.random((64, *predictor.input_shape), np.float32)
         answers.append(predictor(images))
-    buffer = io.BytesIO()
-    np.savez(buffer, *answers)
-    sys.stdout.buffer.write(buffer.getvalue())
+    return answers
 
 
 if __name__ == "__main__":
-    _answer(sys.argv[1:])
+    buffer = io.BytesIO()
+    np.savez(buffer, *_answers(sys.argv[1:]))
+    sys.stdout.buffer.write(buffer.getvalue())
