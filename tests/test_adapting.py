@@ -23,7 +23,7 @@ from kerasconv.models import (
     preprocess_input,
     save_model,
 )
-from kerasconv.models._own import card_beside, preparation_of
+from kerasconv.models._own import card_beside, preparation_of, prepare_as
 from kerasconv.play import read_network
 from kerasconv.reading import Reader
 
@@ -304,6 +304,11 @@ class TestCardBeside:
         assert preparation_of(card_beside(copy)) == "digit"
         assert class_names(card_beside(copy)) is None
         assert card_beside(copy).facts["data"]["name"].isprintable()
+
+    @pytest.mark.parametrize("shape", [(28, 0, 1), (None, 28, 1), (28, 28, 2), (7,)])
+    def test_a_picture_of_no_size_is_none(self, shape):
+        with pytest.raises(UsageError, match="no image of known size"):
+            prepare_as("digit", shape)
 
     def test_a_file_of_another_purpose_is_no_card(self, mine, tmp_path):
         copy = tmp_path / "copy.keras"

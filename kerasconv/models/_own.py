@@ -197,7 +197,7 @@ def prepare_as(kind: str, shape: tuple) -> "Callable[[Any], np.ndarray]":
             "clothes": pictures.prepare_clothes,
         }[kind]
         return lambda picture: bring(_grey(picture))[..., None]
-    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
+    if len(shape) != 3 or not all(shape) or shape[-1] not in (1, 3):
         raise UsageError(f"the model takes {shape}, which is no image of known size")
     return lambda picture: pictures.resized(_photo(picture), shape)
 
