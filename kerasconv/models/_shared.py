@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 # For the page of a network that reads digits.
 READS_DIGITS = (
     "It knows the ten digits as MNIST has them: one a picture, upright, fitted into "
-    "20x20 pixels and centred by mass (`kerasconv predict` prepares any photograph "
-    "that way). Letters, several digits at once, or blank paper get a digit too."
+    "20x20 pixels and centred by mass. Letters, several digits at once, or blank "
+    "paper get a digit too: `kerasconv predict` finds the digits of a photograph, "
+    "prepares each that way, and refuses what is none."
 )
 
 # How handwriting and scanning deform a digit.
