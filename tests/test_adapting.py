@@ -326,6 +326,7 @@ class TestCardBeside:
         assert shown["classes"][9] == "ankle boot"
 
 
+@pytest.mark.once
 class TestFolderCommands:
     def test_wrong_ones_are_told_in_one_line(self, mine, run, tmp_path):
         (tmp_path / "a" / "cow").mkdir(parents=True)

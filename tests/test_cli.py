@@ -660,6 +660,9 @@ class TestBackends:
 
 
 def test_a_process_of_its_own_runs_on_the_backend_asked_for_and_is_quiet(backend):
+    shown = {"tensorflow", "openvino"} & {*backends.installed()}
+    if shown and backend not in shown:
+        pytest.skip("TensorFlow is the loudest, and OpenVINO starts the soonest")
     ended = process("predict", "--json", "--backend", backend, KERAS_BACKEND="numpy")
     assert ended.status == 0
     bundled = find_card("mnist_cnn").facts["bundled_digits"]
