@@ -1,13 +1,17 @@
 """The live page: what it computes is what Keras computes, and all of it can be used."""
 
 import base64
+import io
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import threading
 import webbrowser
+import zipfile
+import zlib
 from pathlib import Path
 
 import keras_values
@@ -146,7 +150,7 @@ def pictures():
         yield grey if number % 3 else 1 - grey
 
 
-def test_a_picture_is_prepared_in_the_page_as_predict_prepares_it(node, tmp_path):
+def test_a_picture_is_prepared_in_the_page_as_prepare_digit_does_it(node, tmp_path):
     wanted, requests = [], []
     for number, grey in enumerate(pictures()):
         wanted.append(prepare_digit(grey))
@@ -315,6 +319,25 @@ def test_what_the_page_cannot_show_is_one_sentence_here_and_there(
         with pytest.raises(KerasconvError, match=re.escape(word)) as caught:
             play.read_network(path)
         assert "\n" not in str(caught.value)
+
+
+def packed(**members):
+    """A zip of members, packed, as bytes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_a_file_that_unpacks_to_more_than_there_is_room_is_refused(node, tmp_path):
+    room = 9_000_000
+    bomb = packed(**{f"member{i}": bytes(room) for i in range(4)})
+    assert len(bomb) < 40_000
+    (tmp_path / "bomb.keras").write_bytes(bomb)
+    request = {"file": str(tmp_path / "bomb.keras"), "name": "bomb.keras"}
+    (found,) = node(request, script="file_check.js")
+    assert "bomb.keras cannot be shown: it unpacks to more than" in found["refused"]
 
 
 def test_what_is_no_keras_file_is_refused_in_one_sentence(node, tmp_path):
@@ -565,7 +588,7 @@ def test_a_readers_own_file_and_picture_are_taken(visit, own_files, tmp_path):
     tab.locator("#said", has_text="broken.keras cannot be shown").wait_for()
     (tmp_path / "text.png").write_text("no picture")
     tab.locator("#file").set_input_files(tmp_path / "text.png")
-    tab.locator("#said", has_text="is no picture").wait_for()
+    tab.locator("#said", has_text="is no picture that this browser reads").wait_for()
     tab.locator("#network").select_option("mnist_cnn/mnist")
     tab.locator("#layers h2", has_text="1 · convolution").wait_for()
     digit = load_digits()[0][18, ..., 0]
@@ -576,6 +599,62 @@ def test_a_readers_own_file_and_picture_are_taken(visit, own_files, tmp_path):
     tab.locator("#file").set_input_files(tmp_path / "scan.png")
     tab.locator("#what", has_text="Your own").wait_for()
     assert tab.locator("#answers .best b").inner_text() == "3"
+
+
+def sparse(path, size):
+    """A file of so many bytes, which takes no room on the disk."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def blank_png(side):
+    """A blank picture of `side` x `side` pixels, a bit each, packed."""
+
+    def chunk(kind, data):
+        whole = kind + data
+        return (
+            struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
+        )
+
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes((side // 8 + 1) * side), 1)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", pixels), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_a_huge_file_is_refused_in_a_sentence_and_not_read(visit, tmp_path):
+    tab = visit()
+    tab.evaluate(
+        """() => { for (const way of ["arrayBuffer", "slice", "stream"])
+            Blob.prototype[way] = () => { throw new Error("read"); };
+            window.createImageBitmap = Blob.prototype.stream; }"""
+    )
+    bomb = tmp_path / "bomb.png"
+    bomb.write_bytes(blank_png(9600))
+    for path, why in {
+        sparse(tmp_path / "huge.keras", 500_000_000): "more than 32 MB",
+        sparse(tmp_path / "huge.jpg", 500_000_000): "more than 100 MB",
+        bomb: "9600 × 9600 pixels: crop or shrink it",
+    }.items():
+        tab.locator("#file").set_input_files(path)
+        tab.locator("#said", has_text=why).wait_for(timeout=9_000)
+
+
+def test_a_photograph_of_a_telephone_is_taken(visit, tmp_path):
+    tab = visit()
+    digit = Image.fromarray(np.rint(255 * (1 - load_digits()[0][18, ..., 0])))
+    digit.convert("L").resize((4000, 3200)).save(tmp_path / "photo.jpg", quality=50)
+    tab.locator("#file").set_input_files(tmp_path / "photo.jpg")
+    tab.locator("#what", has_text="Your own").wait_for()
+    assert tab.locator("#answers .best b").inner_text() == "3"
+
+
+def test_a_browser_that_cannot_unpack_says_so_of_a_file(visit, own_files):
+    tab = visit()
+    tab.evaluate("delete window.DecompressionStream")
+    tab.locator("#file").set_input_files(own_files["sequential"][0])
+    tab.locator("#said", has_text="too old to unpack").wait_for()
 
 
 def test_a_file_that_is_dropped_on_the_page_is_opened(visit, own_files):

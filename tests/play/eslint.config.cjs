@@ -17,10 +17,10 @@ module.exports = [
 				),
 				...names("addEventListener atob Blob console createImageBitmap"),
 				...names(
-					"DecompressionStream devicePixelRatio document history Image ImageData",
+					"DecompressionStream ResizeObserver devicePixelRatio document history Image ImageData",
 				),
 				...names("innerWidth location performance process setTimeout TextDecoder"),
-				...names("URLSearchParams Buffer"),
+				...names("URL URLSearchParams Buffer"),
 			},
 		},
 		rules: {

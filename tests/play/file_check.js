@@ -9,7 +9,7 @@ const KerasFile = require(path.join(page, "file.js"));
 /** The network without its weights, and these as bits; or the sentence of a refusal. */
 async function read(bytes, name) {
 	try {
-		const { weights, ...rest } = await KerasFile.read(bytes, name);
+		const { weights, ...rest } = await KerasFile.read(new Blob([bytes]), name);
 		const bits = Buffer.from(weights.buffer).toString("base64");
 		return { ...rest, weights: bits };
 	} catch (error) {

@@ -7,7 +7,7 @@
 	if (typeof DATA === "undefined") {
 		$("old").style.animation = "none";
 		$("old").textContent =
-			"This page has no networks beside it. The command kerasconv play makes it whole.";
+			"This page has no networks beside it: kerasconv play makes it whole.";
 		return;
 	}
 
@@ -229,6 +229,9 @@
 		});
 
 	function show(image) {
+		const [high, wide] = net.input;
+		const shape = Math.min(Math.max(1 / 4, wide / high), 4);
+		$("pad").style = `aspect-ratio:${shape}; width:min(100%, ${100 * shape}%)`;
 		pad.show(image, net.input);
 		$("pad").setAttribute("aria-label", "Drawing pad. Arrow keys move the pen, space draws a dot, Shift with an arrow draws a line."); // prettier-ignore
 		changed();
@@ -391,10 +394,11 @@
 			event.preventDefault();
 			if (event.dataTransfer.files[0]) opened(event.dataTransfer.files[0]);
 		});
-		addEventListener("resize", () => {
+		new ResizeObserver(() => {
+			if (!Maps.measure()) return;
 			Maps.draw(passed);
 			look();
-		});
+		}).observe($("layers"));
 		addEventListener("hashchange", () => {
 			if (location.hash === written || !location.hash.includes("=")) return;
 			asked();

@@ -50,6 +50,7 @@ const KerasFile = (() => {
 		if (at + view.getUint32(end + 12, true) !== end || count > 1000)
 			fail("its end is damaged");
 		const members = new Map();
+		let room = MAX_BYTES;
 		for (let i = 0; i < count; i++) {
 			if (view.getUint32(at, true) !== 0x02014b50)
 				fail("its list of members is damaged");
@@ -61,6 +62,8 @@ const KerasFile = (() => {
 			const [a, b, c] = [28, 30, 32].map((o) => view.getUint16(at + o, true));
 			const head = view.getUint32(at + 42, true);
 			const name = text(bytes.subarray(at + 46, at + 46 + a));
+			room -= size;
+			if (room < 0) fail("it unpacks to more than 32 MB");
 			if (flags & 1 || (method !== 0 && method !== 8) || members.has(name))
 				fail(`${name} in it is packed in an unusual way`);
 			if (view.getUint32(head, true) !== 0x04034b50) fail(`${name} in it is damaged`);
@@ -68,7 +71,6 @@ const KerasFile = (() => {
 			const start = head + 30 + d + e;
 			if (
 				start + packed > end ||
-				size > MAX_BYTES ||
 				text(bytes.subarray(head + 30, head + 30 + d)) !== name
 			)
 				fail(`${name} in it is damaged`);
@@ -448,11 +450,13 @@ const KerasFile = (() => {
 		};
 	}
 
-	/** A network from the bytes of a .keras file; else an error of one sentence. */
-	async function read(bytes, name) {
+	/** A network from a .keras file (a Blob); else an error of one sentence. */
+	async function read(file, name) {
 		try {
-			if (bytes.length > MAX_BYTES) fail("it has more than 32 MB");
-			const members = await unzip(bytes);
+			if (file.size > MAX_BYTES) fail("it has more than 32 MB");
+			if (typeof DecompressionStream === "undefined")
+				fail("this browser is too old to unpack it");
+			const members = await unzip(new Uint8Array(await file.arrayBuffer()));
 			const [config, weights] = ["config.json", "model.weights.h5"].map(
 				(file) => members.get(file) ?? fail(`it has no ${file}`),
 			);

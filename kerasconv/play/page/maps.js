@@ -15,6 +15,7 @@ const Maps = (() => {
 	const POOLS = { max: "max", average: "average", lp: "Lp", weighted: "weighted" };
 	const GAP = 2; // pixels between maps
 	let panels = [];
+	let breadth = 0;
 	const spare = document.createElement("canvas");
 
 	function title(layer, index) {
@@ -36,7 +37,7 @@ const Maps = (() => {
 				return;
 			}
 			const answers = index === last && high * wide === 1;
-			const what = high * wide === 1 ? `${maps} numbers${answers ? ": the answer" : ""}` : `${maps} maps of ${high} × ${wide}`; // prettier-ignore
+			const what = high * wide === 1 ? `${maps} number${maps > 1 ? "s" : ""}${answers ? ": the answer" : ""}` : `${maps} maps of ${high} × ${wide}`; // prettier-ignore
 			const heading = element("h2", {}, title(layer, index));
 			const line = element(
 				"div",
@@ -71,6 +72,7 @@ const Maps = (() => {
 				(event) => event.pointerType === "mouse" && point(event),
 			);
 		});
+		measure();
 	}
 
 	/** How many maps stand in a row: 16, 8 on a phone; numbers stand closer. */
@@ -83,7 +85,7 @@ const Maps = (() => {
 	/** Where map m stands in its panel, in CSS pixels. */
 	function tile(panel, m) {
 		const [across, gap] = [columns(panel), GAP];
-		const width = (panel.box.clientWidth + gap) / across - gap;
+		const width = (breadth + gap) / across - gap;
 		const flat = panel.high * panel.wide === 1;
 		const height = flat ? Math.min(24, width) : (width * panel.high) / panel.wide;
 		const [row, column] = [Math.floor(m / across), m % across];
@@ -100,7 +102,9 @@ const Maps = (() => {
 
 	function spot(panel, event) {
 		const box = panel.box.getBoundingClientRect();
-		const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+		const drawn = breadth / box.width;
+		const x = (event.clientX - box.left) * drawn;
+		const y = (event.clientY - box.top) * drawn;
 		const { width, height } = tile(panel, 0);
 		const [column, row] = [
 			Math.floor(x / (width + GAP)),
@@ -133,14 +137,23 @@ const Maps = (() => {
 		choose(panel.index, y, x, (m + maps) % maps);
 	}
 
+	/** Measures the panels; whether their width changed.
+
+      Not at every drawing: reading it after a change costs a layout. */
+	function measure() {
+		const before = breadth;
+		breadth = panels[0]?.box.clientWidth;
+		return breadth !== before;
+	}
+
 	/** Draws all maps; the lightest of a layer is its largest value. */
 	function draw(passed) {
 		const dense = Math.min(2, devicePixelRatio || 1);
 		for (const panel of panels) {
 			const { values } = passed[panel.index + 1];
-			const { canvas, box, high, wide, maps } = panel;
+			const { canvas, high, wide, maps } = panel;
 			const { whole } = tile(panel, 0);
-			const [across, down] = [box.clientWidth * dense, whole * dense].map(Math.round);
+			const [across, down] = [breadth * dense, whole * dense].map(Math.round);
 			if (canvas.width !== across || canvas.height !== down) {
 				canvas.width = across;
 				canvas.height = down;
@@ -175,13 +188,12 @@ const Maps = (() => {
 			const put = (it, show, m, top, left, bottom, right) => {
 				const at = tile(panel, m);
 				const [w, h] = [at.width / panel.wide, at.height / panel.high];
-				const across = panel.box.clientWidth;
 				frame(
 					it,
 					show,
-					(at.left + left * w) / across,
+					(at.left + left * w) / breadth,
 					(at.top + top * h) / whole,
-					((right - left + 1) * w) / across,
+					((right - left + 1) * w) / breadth,
 					((bottom - top + 1) * h) / whole,
 				);
 			};
@@ -205,5 +217,5 @@ const Maps = (() => {
 		}
 	}
 
-	return { build, draw, retitle, select, title };
+	return { build, draw, measure, retitle, select, title };
 })();

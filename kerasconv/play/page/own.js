@@ -4,22 +4,43 @@
 const Own = (() => {
 	const { element, pixels } = Draw;
 
-	/** A picture file as the values that a network of this input takes.
+	const [MAX_BYTES, MAX_PIXELS, SIDE] = [1e8, 8e7, 1600];
 
-      The browser decodes it. For a reader of digits it is prepared as `predict` does,
-      for others resized; an error's message is one sentence for the reader. */
-	async function picture(file, [high, wide, maps], load) {
-		let bitmap;
-		try {
-			bitmap = await createImageBitmap(file);
-		} catch {
-			throw new Error(`${file.name} is no picture that this browser reads.`);
-		}
-		const { width, height } = bitmap;
-		if (width * height > 1e7)
+	/** A picture file decoded, with less than twice SIDE pixels a side.
+
+      An <img> knows its size before anything is decoded. */
+	async function decoded(file) {
+		if (file.size > MAX_BYTES) throw new Error(`${file.name} has more than 100 MB.`);
+		const unread = () => {
+			throw new Error(
+				`${file.name} is no picture that this browser reads, and no .keras file.`,
+			);
+		};
+		const image = element("img", { src: URL.createObjectURL(file) });
+		await new Promise((onload, onerror) =>
+			Object.assign(image, { onload, onerror }),
+		).catch(unread);
+		URL.revokeObjectURL(image.src);
+		const { naturalWidth: width, naturalHeight: height } = image;
+		if (width * height > MAX_PIXELS)
 			throw new Error(
 				`${file.name} has ${width} × ${height} pixels: crop or shrink it.`,
 			);
+		const shrink = Math.floor(Math.max(width, height) / SIDE);
+		const [resizeWidth, resizeHeight] = [width, height].map((n) =>
+			Math.ceil(n / shrink),
+		);
+		const smaller = { resizeWidth, resizeHeight, resizeQuality: "high" };
+		return createImageBitmap(file, shrink > 1 ? smaller : {}).catch(unread);
+	}
+
+	/** A picture file as the values that a network of this input takes.
+
+      For a reader of digits it is prepared as `prepare_digit` does, for others resized;
+      an error's message is one sentence for the reader. */
+	async function picture(file, [high, wide, maps], load) {
+		const bitmap = await decoded(file);
+		const { width, height } = bitmap;
 		const context = element("canvas", { width, height }).getContext("2d");
 		context.drawImage(bitmap, 0, 0);
 		const { data } = context.getImageData(0, 0, width, height);
@@ -44,9 +65,8 @@ const Own = (() => {
 	/** A dropped `.keras` file as the page's data of a network. */
 	async function network(file, load) {
 		await load("file.js");
-		const bytes = new Uint8Array(await file.slice(0, 33e6).arrayBuffer());
 		const name = `${file.name.replace(/\.keras$/, "")} (yours)`;
-		return { ...(await KerasFile.read(bytes, file.name)), name };
+		return { ...(await KerasFile.read(file, file.name)), name };
 	}
 
 	/** Shows all test digits; `take` hears which one was chosen. */

@@ -1,6 +1,7 @@
 "use strict";
-/* A picture of a digit, brought to what MNIST is: `kerasconv predict`'s preparation
-   (kerasconv/pictures: read, paper, digit), step by step, on arrays of grey levels. */
+/* A picture of a digit, brought to what MNIST is: the first look of `kerasconv predict`
+   (kerasconv/pictures: read, paper, digit), step by step, on arrays of grey levels.
+   Where no clear digit comes of it, `predict` looks again in other ways; a page does not. */
 
 const Prepare = (() => {
 	const [FIELD, BOX, CENTRE] = [28, 20, 14];
