@@ -126,7 +126,7 @@ class TestSources:
         self, kind, pngs, quick, tmp_path, expected
     ):
         path = tmp_path / f"digits.{kind}"
-        members = [(f"{i:02}.png", data) for i, data in enumerate(pngs[:12])]
+        members = [(f"../{i:02}.png", data) for i, data in enumerate(pngs[:12])]
         # As WebDataset has it: a label beside each picture, and no order of names.
         members = [m for name, data in members[::-1]
                    for m in ((name, data), (name[:-3] + "cls", b"7"))]  # fmt: skip
@@ -143,7 +143,7 @@ class TestSources:
                     archive.addfile(info, io.BytesIO(data))
         rows = self.read([str(path)], lambda s, out: quick(s))
         assert [row["member"] for row in rows] == [
-            f"{i:02}.png" for i in range(11, -1, -1)
+            f"../{i:02}.png" for i in range(11, -1, -1)
         ]
         assert {row["path"] for row in rows} == {str(path)}
         assert [row["prediction"] for row in rows] == expected[::-1]

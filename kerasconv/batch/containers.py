@@ -48,7 +48,8 @@ def filtered(names: Iterable[Any], name_of: Callable[[Any], str]) -> Iterator[An
     for each in names:
         name = name_of(each)
         # macOS puts a hidden double of every file into its archives.
-        hidden = any(part[:1] == "." for part in name.split("/") if part != ".")
+        parts = (part for part in name.split("/") if part not in (".", ".."))
+        hidden = any(part.startswith(".") for part in parts)
         if os.path.splitext(name)[1].lower() in extensions and not hidden:
             yield each
 
