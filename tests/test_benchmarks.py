@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import _command as command
 import _harness as harness
+import growth
 import page
 import render
 import scale
@@ -187,6 +188,33 @@ def test_figures_of_other_versions_are_not_added_to(figures):
     assert len(command._kept(path, {**facts, "date": "2026-02-02"})) == 3
     with pytest.raises(SystemExit, match="other versions"):
         command._kept(path, {**facts, "versions": {"jax": "2.0"}})
+
+
+def row_of(line, size, ms, axis="side of an image"):
+    facts = {"backend": "jax", "axis": axis, "size": size, "bytes": 4 * size**2}
+    return {**facts, "line": line, "ms": ms, "megabytes": 1.0}
+
+
+def test_growth_is_the_power_of_the_data_over_the_far_end():
+    rows = [row_of("linear", n, n**2) for n in (1, 2, 4, 8)]
+    rows += [row_of("square", n, n**4) for n in (1, 2, 4, 8)]
+    rows += [row_of("copy", n, n**2) for n in (4, 8)]
+    rows += [row_of("window", n, n**2, "side of the window") for n in (3, 6)]
+    assert [(line, round(power, 6)) for *_, line, power in growth.powers(rows)] == [
+        ("linear", 1.0),
+        ("square", 2.0),
+        ("window", 1.0),
+    ]
+
+
+def test_what_grows_faster_than_the_data_is_bold(tmp_path):
+    rows = [row_of("ours", n, n**4) for n in (1, 2)]
+    facts = {"date": "2026-01-01", "cpus": 2, "threads": 2, "rounds": 5}
+    page = growth.rendered({"facts": {**facts, "versions": {}}, "rows": rows}, "to/")
+    assert "| jax, jit | side of an image | **2.00** |" in page
+    assert "](to/growth-jax.svg)" in page
+    growth.drawn(rows, tmp_path / "growth-jax.svg")
+    assert (tmp_path / "growth-jax.svg").read_text().count("<svg") == 1
 
 
 def test_a_figure_without_a_place_in_its_page_is_an_error():

@@ -152,7 +152,9 @@ def benchmarks() -> str:
     """All figures of every table."""
     render, sections = _render(), []
     for path in sorted(render.RESULTS.glob("*.json")):
-        table = render.rendered(json.loads(path.read_text()), digest=False)
+        figures = json.loads(path.read_text())
+        folder = f"/{path.parent.relative_to(CHECKOUT).as_posix()}/"
+        table = render.rendered(figures, digest=False, folder=folder)
         sections.append(f"## {path.stem.capitalize()}\n\n{table}\n")
     return "\n".join(sections)
 

@@ -2,8 +2,9 @@
 
 Results are complete when a call returns: JAX blocks until ready, TensorFlow's
 tensors are opened as buffers (no copy), torch and NumPy work synchronously on a
-CPU, and OpenVINO runs inside `Model.predict`, whose NumPy output is included.
-Inputs are the backend's own arrays, but NumPy's for OpenVINO's `predict`.
+CPU, and OpenVINO runs inside `Model.predict`, whose NumPy output is included. On a GPU
+TensorFlow and torch wait for it. Inputs are the backend's own arrays, where it
+computes, but NumPy's for OpenVINO's `predict`.
 """
 
 import functools
@@ -24,6 +25,11 @@ MODES = {
     "numpy": ("eager",),
 }
 TRAINS = ("tensorflow", "jax", "torch")
+COMPILED = {"tensorflow": "XLA", "jax": "jit", "torch": "compile"}
+"""The mode of each backend that has a compiler in which it compiles."""
+
+gpu = False
+"""Whether what is measured runs on a GPU."""
 
 
 @functools.cache
@@ -44,6 +50,51 @@ def start(backend: str) -> tuple[str, ...]:
             print("torch.compile is left out: no C++ compiler", file=sys.stderr)
             return ("eager",)
     return MODES[backend]
+
+
+def take_gpu(backend: str) -> None:
+    """Measure on the GPU from now on.
+
+    Ends the run where the backend sees none: it would measure the CPU without a word.
+    """
+    global gpu
+    gpu = _sees_gpu(backend)
+    if not gpu:
+        raise SystemExit(f"--gpu: {backend} sees no GPU; is its build for one?")
+
+
+def _sees_gpu(backend: str) -> bool:
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def finish(result: Any, backend: str) -> Any:
+    """`result` once it is there: a GPU's, and JAX's, come after the call returned."""
+    if backend == "jax":
+        import jax
+
+        jax.block_until_ready(result)
+    elif backend == "tensorflow" and gpu:
+        import tensorflow as tf
+
+        tf.test.experimental.sync_devices()
+    elif backend == "tensorflow":
+        for part in result if isinstance(result, list) else [result]:
+            memoryview(part)
+    elif backend == "torch" and gpu:
+        import torch
+
+        torch.cuda.synchronize()
+    return result
 
 
 def settle_memory() -> None:
@@ -88,7 +139,7 @@ def native(x: np.ndarray, backend: str) -> Any:
 
 def to_numpy(result: Any) -> np.ndarray:
     """A result of any library as NumPy."""
-    return np.asarray(result.detach() if hasattr(result, "detach") else result)
+    return np.asarray(result.detach().cpu() if hasattr(result, "detach") else result)
 
 
 def forward(function: Callable, x: Any, backend: str, mode: str) -> Callable[[], Any]:
@@ -101,9 +152,7 @@ def forward(function: Callable, x: Any, backend: str, mode: str) -> Callable[[],
             run = tf.function(lambda x: function(x), jit_compile=mode == "XLA")
 
         def call():
-            y = run(x)
-            memoryview(y)
-            return y
+            return finish(run(x), backend)
 
     elif backend == "jax":
         import jax
@@ -113,7 +162,7 @@ def forward(function: Callable, x: Any, backend: str, mode: str) -> Callable[[],
             run = jax.jit(run)
 
         def call():
-            return jax.block_until_ready(run(weights, x))
+            return finish(run(weights, x), backend)
 
     elif backend == "torch":
         import torch
@@ -122,7 +171,7 @@ def forward(function: Callable, x: Any, backend: str, mode: str) -> Callable[[],
 
         def call():
             with torch.no_grad():
-                return run(x)
+                return finish(run(x), backend)
 
     elif backend == "openvino":
         import keras
@@ -159,10 +208,7 @@ def backward(
             run = tf.function(both, jit_compile=mode == "XLA")
 
         def call():
-            result = run(x, g)
-            for part in result:
-                memoryview(part)
-            return result
+            return finish(run(x, g), backend)
 
     elif backend == "jax":
         import jax
@@ -177,7 +223,7 @@ def backward(
         run = jax.jit(both) if mode == "jit" else both
 
         def call():
-            return jax.block_until_ready(run(weights, x, g))
+            return finish(run(weights, x, g), backend)
 
     else:
         import torch
@@ -188,7 +234,7 @@ def backward(
 
         def call():
             y = run(x)
-            return [y, *torch.autograd.grad(y, inputs, g)]
+            return finish([y, *torch.autograd.grad(y, inputs, g)], backend)
 
     return call
 
@@ -218,15 +264,33 @@ def _compiled(function: Callable) -> Callable:
     return torch.compile(call, dynamic=False)
 
 
-def copying(x: np.ndarray) -> Contender:
-    """The unit of "x copy"."""
+def copying(x: np.ndarray, backend: str, name: str = COPY) -> Contender:
+    """The unit of "x copy": of NumPy's array, or of the GPU's within its memory."""
+    if gpu:
+        return Contender(
+            name, _copying_there(native(x, backend), backend), value_error(x)
+        )
     out = np.empty_like(x)
 
     def call():
         np.copyto(out, x)
         return out
 
-    return Contender(COPY, call, value_error(x))
+    return Contender(name, call, value_error(x))
+
+
+def _copying_there(x: Any, backend: str) -> Callable[[], Any]:
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return lambda: finish(tf.raw_ops.DeepCopy(x=x), backend)
+    if backend == "jax":
+        import jax
+
+        copy = jax.jit(jax.numpy.copy)
+        return lambda: finish(copy(x), backend)
+    out = x.clone()
+    return lambda: finish(out.copy_(x), backend)
 
 
 def value_error(truth: np.ndarray, crop: int = 0, axes=None) -> Callable[[Any], float]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _backends import TRAINS, take_gpu
 from _harness import THREADS, Contender, measure, met, rows, target
 
 BACKENDS = ("tensorflow", "jax", "torch", "openvino", "numpy")
@@ -44,6 +45,7 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=9, help="at least 7 (default 9)")
     parser.add_argument("--quick", action="store_true", help="3 rounds: a first look")
     parser.add_argument("--peers", action="store_true", help="the peers alone")
+    parser.add_argument("--gpu", action="store_true", help="on a GPU, where one is")
     parser.add_argument("--json", type=Path, help="where the figures go, or are added")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -52,9 +54,13 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
     if options.child:
         options.child.write_text(json.dumps(_race(table, options)))
         return 0
-    kept = _kept(options.json, facts := _facts(3 if options.quick else options.rounds))
+    facts = _facts(3 if options.quick else options.rounds)
     found, failed = [], []
     names = BACKENDS if options.backend == "all" else [options.backend]
+    if options.gpu:
+        facts["gpu"] = _gpu()
+        names = [name for name in names if name in TRAINS]
+    kept = _kept(options.json, facts)
     for name in names:
         if options.backend == "all" and not _installed(name):
             continue
@@ -77,6 +83,8 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
 def _race(table: Table, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Everything on one backend, in this process."""
     backend = options.backend
+    if options.gpu:
+        take_gpu(backend)
     shapes = [s for s in table.shapes if _text(s) in (options.shapes or [_text(s)])]
     if not shapes:
         raise SystemExit(f"--shapes: none of {', '.join(map(_text, table.shapes))}")
@@ -150,6 +158,15 @@ def _installed(backend: str) -> bool:
 
 def _text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
+
+
+def _gpu() -> str:
+    """The GPU's name as its driver says it, so that figures of two are not mixed."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return "unknown"
 
 
 def _facts(rounds: int) -> dict[str, Any]:

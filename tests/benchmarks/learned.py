@@ -58,7 +58,7 @@ def races(backend, shape, ours):
 
 
 def forward(x, weights, backend, modes, kinds):
-    yield backends.copying(x)
+    yield backends.copying(x, backend)
     tensor = backends.native(x, backend)
     error = backends.value_error(convolved(x, *weights))
     for kind in kinds:
@@ -68,7 +68,7 @@ def forward(x, weights, backend, modes, kinds):
 
 
 def backward(x, weights, backend, modes, kinds):
-    yield backends.copying(x)
+    yield backends.copying(x, backend)
     tensor = backends.native(x, backend)
     shape = (len(x), x.shape[1] - 2, x.shape[2] - 2, len(weights[1]))
     upstream = np.random.default_rng(2).random(shape, "float32")

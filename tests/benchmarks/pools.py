@@ -75,7 +75,7 @@ def races(backend, shape, ours):
 
 
 def forward(x, backend, modes, geometry, layers):
-    yield backends.copying(x)
+    yield backends.copying(x, backend)
     tensor = backends.native(x, backend)
     for kind in ("AveragePooling", "MaxPooling", *layers):
         error = backends.value_error(pooled(x, kind, *geometry))
@@ -91,7 +91,7 @@ def forward(x, backend, modes, geometry, layers):
 
 
 def backward(x, backend, modes, geometry, layers):
-    yield backends.copying(x)
+    yield backends.copying(x, backend)
     tensor = backends.native(x, backend)
     upstream = np.random.default_rng(2).random(
         pooled(x, "MaxPooling", *geometry).shape, "float32"

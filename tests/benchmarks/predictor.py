@@ -45,7 +45,7 @@ def contenders(backend, shape, ours):
     def error(result):
         return np.abs(result - truth).max()
 
-    yield backends.copying(images)
+    yield backends.copying(images, backend)
     yield Contender("ONNX Runtime", onnx_runtime(images), error)
     yield Contender(
         "model.predict",

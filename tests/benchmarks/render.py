@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import exports
+import growth
 from _harness import met, target
 
 from kerasconv.models import cards
@@ -36,14 +37,19 @@ FOUR = {
 """The models that the README shows, and what for."""
 
 
-def rendered(result: dict[str, Any], digest: bool = True) -> str:
+def rendered(
+    result: dict[str, Any], digest: bool = True, folder: str = "results/"
+) -> str:
     """One file of figures as a table of Markdown: ratios by shape.
 
     Args:
         result: the figures.
         digest: whether to leave out what has no target and no name, and to show of
             the layers only the slowest against its peer.
+        folder: where the pictures lie, seen from the page.
     """
+    if "line" in result["rows"][0]:
+        return growth.rendered(result, folder)
     if "format" in result["rows"][0]:
         return exports.rendered(result, digest)
     rows = [row for row in result["rows"] if "ratio" in row]
@@ -76,7 +82,8 @@ def rendered(result: dict[str, Any], digest: bool = True) -> str:
             *("| " + " | ".join(cells) + " |" for cells in table),
             "",
             f"{whose}Medians of {facts['rounds']} paired rounds on "
-            f"{facts['threads']} threads ({facts['cpus']} CPUs), {facts['date']}; "
+            f"{facts['threads']} threads ({facts['cpus']} CPUs)"
+            f"{', on ' + facts['gpu'] if 'gpu' in facts else ''}, {facts['date']}; "
             f"bold misses the target. {versions}.",
         ]
     )
@@ -178,8 +185,11 @@ def pages(checkout: Path, results: Path) -> dict[Path, str]:
     for path in sorted(results.glob("*.json")):
         result = json.loads(path.read_text())
         digests[path.stem] = rendered(result)
-        table = rendered(result, digest=False)
+        table = rendered(result, digest=False, folder="")
         found[path.with_suffix(".md")] = f"# {path.stem}\n\n{table}\n"
+    for path in sorted(results.glob("gpu/*.json")):
+        table = rendered(json.loads(path.read_text()), digest=False)
+        found[path.with_suffix(".md")] = f"# {path.stem}, on a GPU\n\n{table}\n"
     parts = {
         checkout / "README.md": {"zoo": four(), **figures(results)},
         checkout / "models" / "README.md": {"zoo": zoo()},
