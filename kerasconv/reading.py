@@ -48,7 +48,7 @@ class Digit:
         probabilities: The probability of each, if this is a digit.
     """
 
-    image: np.ndarray
+    image: np.ndarray = field(repr=False)
     box: tuple[int, int, int, int] | None = None
     confidence: float = 1.0
     status: str = "ok"
@@ -91,7 +91,7 @@ class Answer:
     """
 
     name: str
-    image: np.ndarray | None = None
+    image: np.ndarray | None = field(default=None, repr=False)
     truth: int | None = None
     status: str = "ok"
     error: str | None = None

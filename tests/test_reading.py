@@ -117,6 +117,14 @@ def row(digits, number, gap, side=60):
 
 
 @pytest.mark.once
+def test_an_answer_prints_what_it_says_in_a_few_lines_and_no_pixels(reader, page):
+    picture, _ = page("25")
+    answer, found = read(reader, picture), find_digits(picture)
+    assert "array" not in repr(answer) + repr(found)
+    assert "box=(" in repr(answer) and "box=(" in repr(found)
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("number", ["25", "96", "235", "2508"])
 def test_digits_that_touch_are_cut(reader, digits, number):
     assert ndimage.label(row(digits, number, -14) < 0.6)[1] == 1

@@ -1,7 +1,7 @@
 """The digits in a photograph: found, prepared, and put in the order of reading."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -51,7 +51,7 @@ class Found:
             1.
     """
 
-    image: np.ndarray
+    image: np.ndarray = field(repr=False)
     box: Box
     confidence: float = 0.0
 
