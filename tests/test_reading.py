@@ -121,7 +121,8 @@ def test_an_answer_prints_what_it_says_in_a_few_lines_and_no_pixels(reader, page
     picture, _ = page("25")
     answer, found = read(reader, picture), find_digits(picture)
     assert "array" not in repr(answer) + repr(found)
-    assert "box=(" in repr(answer) and "box=(" in repr(found)
+    assert "box=(" in repr(answer)
+    assert "box=(" in repr(found)
 
 
 @pytest.mark.once
