@@ -172,7 +172,7 @@ def corrupt(images: np.ndarray, family: str, seed: int = 0) -> np.ndarray:
         uint8 of the same shape.
 
     Raises:
-        UsageError: no such family.
+        UsageError: no such family, or the images are others.
 
     Example:
         >>> image = np.zeros((1, 28, 28, 1), np.uint8)
@@ -182,6 +182,11 @@ def corrupt(images: np.ndarray, family: str, seed: int = 0) -> np.ndarray:
     if family not in FAMILIES:
         raise UsageError(
             f"`family` must be one of {', '.join(FAMILIES)}. Received: {family!r}"
+        )
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 1:
+        raise UsageError(
+            "`images` must be uint8 of shape (n, height, width, 1). Received: "
+            f"{images.dtype} of shape {images.shape}"
         )
     x = images[..., 0].astype(np.float32) / 255
     corrupted = FAMILIES[family](x, np.random.default_rng(seed))

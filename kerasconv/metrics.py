@@ -5,7 +5,7 @@ Plain NumPy arrays of probabilities, shape (n, classes), and of true labels.
 
 import numpy as np
 
-from kerasconv.errors import KerasconvError
+from kerasconv.errors import KerasconvError, one_line
 
 __all__ = [
     "calibration_error",
@@ -28,8 +28,9 @@ def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict:
 
     Raises:
         KerasconvError: a probability is NaN or infinite.
+        ValueError: the labels do not fit the probabilities.
     """
-    check_finite(probabilities)
+    check_finite(np.atleast_2d(probabilities))
     matrix = confusion_matrix(probabilities, labels)
     total, right = len(labels), int(np.trace(matrix))
     counts = matrix.sum(1)
@@ -67,11 +68,31 @@ def check_finite(probabilities: np.ndarray, name: str = "the network") -> None:
         )
 
 
+def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:
+    """Refuse what NumPy would stretch, cut or count from the end."""
+    shape, labels = np.shape(probabilities), np.asarray(labels)
+    if len(shape) != 2 or not all(shape):
+        raise ValueError(
+            f"`probabilities` must be of shape (n, classes). Received: shape {shape}"
+        )
+    count, classes = shape
+    if (
+        labels.shape != (count,)
+        or labels.dtype.kind not in "iu"
+        or not 0 <= labels.min() <= labels.max() < classes
+    ):
+        raise ValueError(
+            f"`labels` must be {count} integers from 0 to {classes - 1}, one for each "
+            f"row of `probabilities`. Received: {one_line(repr(labels), length=80)}"
+        )
+
+
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean negative log-probability of the truth (NLL), in nats: -1/n Σ ln p(y).
 
     Probabilities below 1e-7 count as 1e-7, as in Keras's cross-entropy.
     """
+    _check(probabilities, labels)
     truth = np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(truth, 1e-7)).mean())
 
@@ -88,6 +109,7 @@ def calibration_error(
         C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural
         networks", ICML 2017.
     """
+    _check(probabilities, labels)
     probabilities = np.asarray(probabilities, np.float64)
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == labels
@@ -99,6 +121,7 @@ def calibration_error(
 
 def confusion_matrix(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Counts of answers: rows are true classes, columns predicted ones."""
+    _check(probabilities, labels)
     classes = probabilities.shape[1]
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (labels, probabilities.argmax(1)), 1)
@@ -140,6 +163,11 @@ def paired_test(right_a: np.ndarray, right_b: np.ndarray) -> dict:
     """
     from scipy.stats import binomtest
 
+    if np.shape(right_a) != np.shape(right_b):
+        raise ValueError(
+            "`right_a` and `right_b` must be of the same images. Received: shapes "
+            f"{np.shape(right_a)} and {np.shape(right_b)}"
+        )
     only_a = int(np.sum(right_a & ~right_b))
     only_b = int(np.sum(~right_a & right_b))
     split = only_a + only_b

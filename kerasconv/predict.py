@@ -325,7 +325,8 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         axis: (height, width, channels) of a convolution, (units,) of a Dense layer.
 
     Raises:
-        ValueError: the image is of another shape, or the model's input is no floats.
+        ValueError: the image is of another shape or holds no floats, or the model's
+            input is no floats.
 
     Example:
         >>> from kerasconv.digits import load_digits
@@ -335,7 +336,13 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         (26, 26, 32)
     """
     _check_floats(model)
-    image = np.asarray(image, np.float32)
+    image = np.asarray(image)
+    if image.dtype.kind != "f":
+        raise ValueError(
+            "`image` must hold floats as the model takes them. Received: dtype "
+            f"{image.dtype}"
+        )
+    image = image.astype(np.float32)
     shape = tuple(model.inputs[0].shape[1:])
     if image.ndim != len(shape) or any(
         wanted not in (None, size)

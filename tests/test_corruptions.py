@@ -25,6 +25,12 @@ def test_an_unknown_family_is_refused_with_the_known(images):
         corruptions.corrupt(images, "fogg")
 
 
+def test_what_is_no_stack_of_grey_images_is_refused(images):
+    for wrong in (images / np.float32(255), images[..., 0], images.repeat(3, -1)):
+        with pytest.raises(UsageError, match="`images` must be uint8 of shape"):
+            corruptions.corrupt(wrong, "fog")
+
+
 @pytest.mark.parametrize("family", corruptions.FAMILIES)
 def test_a_seed_corrupts_alike_and_changes_the_images(images, family):
     corrupted = corruptions.corrupt(images, family)

@@ -124,3 +124,31 @@ def test_nan_is_no_measurement():
     answers[1, 0] = np.nan
     with pytest.raises(KerasconvError, match="answers 1 of 3 images with NaN"):
         metrics.summary(answers, np.zeros(3, int))
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels"),
+    [
+        ((2, 3), [0, 3]),
+        ((2, 3), [0, -1]),
+        ((2, 3), [0]),
+        ((2, 3), [0.0, 1.0]),
+        ((0, 3), []),
+        ((3,), [0]),
+    ],
+)
+def test_labels_that_do_not_fit_the_answers_are_refused(shape, labels):
+    answers, labels = np.full(shape, 0.5), np.array(labels)
+    for figure in (
+        metrics.summary,
+        metrics.log_loss,
+        metrics.calibration_error,
+        metrics.confusion_matrix,
+    ):
+        with pytest.raises(ValueError, match=r"`labels`|`probabilities`"):
+            figure(answers, labels)
+
+
+def test_classifiers_are_paired_on_the_same_images():
+    with pytest.raises(ValueError, match="same images"):
+        metrics.paired_test(np.array([True]), np.array([True, False]))

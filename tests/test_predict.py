@@ -450,6 +450,8 @@ def test_feature_maps_are_what_scipy_computes_and_end_in_the_answer(
     np.testing.assert_allclose(maps["max_pooling2d"], pooled, rtol=1e-5, atol=1e-6)
     *_, last = maps.values()
     np.testing.assert_allclose(last, predictor(digits[0][0]), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"must hold floats .* dtype uint8"):
+        feature_maps(model, np.zeros((28, 28, 1), np.uint8))
 
 
 def _residual(x):
