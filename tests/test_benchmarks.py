@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import _command as command
 import _harness as harness
+import folder
 import growth
 import page
 import render
@@ -265,10 +266,6 @@ def test_the_pages_quote_the_figures_that_are_kept():
     assert render.main(["--check"]) == 0
 
 
-def test_the_table_of_the_live_page_says_what_was_measured():
-    assert page.main(["render", "--check"]) == 0
-
-
 def test_what_is_over_its_budget_is_bold():
     sizes = {"code": 50_000, "the first network": 200_001, "everything": 1}
     ms = {"ready": 500, "forward": 5.1, "redraw": 3}
@@ -278,6 +275,17 @@ def test_what_is_over_its_budget_is_bold():
     assert "| the first network | 200 kB | **200.0 kB** |  |" in text
     assert "| ready | 500 ms | 500 ms | 500 ms |" in text
     assert "| forward | 5 ms | **5.1 ms** | **5.1 ms** |" in text
+
+
+def test_commands_on_a_folder_are_compared_round_by_round():
+    text = folder.table(
+        {
+            "seconds": {"kerasconv edges": [1, 2, 30], "OpenCV": [2, 2, 10]},
+            **{"photographs": 100, "machine": "2 cores", "date": "today"},
+        }
+    )
+    assert "| kerasconv edges | 2.0 | 50 | 1.00 |" in text
+    assert "| OpenCV | 2.0 | 50 |  |" in text
 
 
 def test_the_page_at_scale_says_what_was_measured():

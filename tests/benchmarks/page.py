@@ -1,13 +1,12 @@
 """How large the live page is and how quick, beside what it may be, in Chromium.
 
-    python tests/benchmarks/page.py measure
-    python tests/benchmarks/page.py render [--check]
+    python tests/benchmarks/page.py
 
 Every figure is the lowest of several: other programs on the machine only add to it.
 "Six times slower" is with the processor throttled by Chromium, about a cheap telephone.
 "Ready" is from the navigation until the page answers, "forward" the network's answer to
-one image, "redraw" that and what follows: maps, microscope, answers, layout. `measure`
-keeps the figures in `page.json`, and `render` writes them into the README beside it.
+one image, "redraw" that and what follows: maps, microscope, answers, layout. The file
+`page.json` keeps the figures, and `render.py` writes them into the README.
 """
 
 import datetime
@@ -15,12 +14,10 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 FIGURES = Path(__file__).with_name("page.json")
-README = Path(__file__).with_name("README.md")
 
 BUDGETS = {
     "code": (60_000, "B"),
@@ -118,22 +115,7 @@ def table(found):
     return "\n".join([*lines, "", f"{facts}; bold is over the budget."])
 
 
-def main(arguments):
-    """The command."""
-    if arguments == ["measure"]:
-        found = measure()
-        FIGURES.write_text(json.dumps(found, indent=1) + "\n")
-        print(table(found))
-        return 0
-    text = README.read_text(encoding="utf-8")
-    said = table(json.loads(FIGURES.read_text())) if FIGURES.exists() else ""
-    part = f"<!-- page -->\n{said}\n<!-- /page -->"
-    written = re.sub("<!-- page -->.*<!-- /page -->", lambda _: part, text, flags=re.S)
-    if "--check" in arguments:
-        return int(written != text)
-    README.write_text(written, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    figures = measure()
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    print(table(figures))
