@@ -16,9 +16,12 @@ ROOT = Path(__file__).parents[1]
 
 # Run beside a copy of the package to which the architecture was added.
 PROGRAM = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
+if os.environ["KERAS_BACKEND"] != "tensorflow":
+    sys.modules["tensorflow"] = None  # `fit` imports it wherever it is installed
 import numpy as np
 from kerasconv import cli, data, digits, models, parity, recipes, training
+from kerasconv.training import page
 
 assert "keras" not in sys.modules, "declarations are read without Keras"
 images, labels = digits.load_digits()
@@ -26,6 +29,7 @@ images = np.rint(images * 255).astype(np.uint8)
 images, labels = np.tile(images, (2, 1, 1, 1)), np.tile(labels, 2)
 data.load = lambda *names, **options: (images, labels)
 parity.measure = lambda path: {"largest": 0.0}
+page.write_pictures = lambda *_: None  # tests of training look at them
 
 def run(*arguments):
     sys.argv = ["kerasconv", *arguments]
