@@ -15,7 +15,14 @@ from scipy import ndimage, signal
 import kerasconv
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import find_card
-from kerasconv.pictures import find_digits, judge, read_image, read_reduced
+from kerasconv.pictures import (
+    find_digits,
+    judge,
+    read_image,
+    read_reduced,
+    scene,
+    strokes,
+)
 from kerasconv.pictures.scene import Found
 from kerasconv.reading import Reader, preparation, read_digits
 
@@ -207,6 +214,64 @@ def test_what_is_no_digit_is_refused(reader):
         if answer.status != "ok":
             assert answer.prediction is answer.probability is None
             assert answer.error
+
+
+@pytest.mark.once
+def test_a_clumsy_digit_is_likelier_among_digits_than_alone_or_among_letters():
+    def judged(*confidences, height=40):
+        boxes = [(50 * i, 0, 50 * i + 30, 40) for i in range(len(confidences))]
+        boxes[-1] = (*boxes[-1][:3], height)
+        blank = np.zeros((28, 28), np.float32)
+        found = [Found(blank, *each) for each in zip(boxes, confidences, strict=True)]
+        return [each.confidence for each in scene._among_digits(found)]
+
+    alone, among_letters, low = [0.1], [0.99, 0.01, 0.02, 0.1], [0.99, 0.98, 0.1]
+    assert judged(*alone) == alone
+    assert judged(*among_letters) == among_letters
+    assert judged(*low, height=12) == low
+    *others, last = judged(0.99, 0.98, 0.1)
+    assert others == [0.99, 0.98]
+    assert last / (1 - last) == pytest.approx(20 * 0.1 / 0.9)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("letter", ["T", "E", "F", "H", "L"])
+def test_the_bar_of_a_letter_is_no_line_under_a_digit(letter):
+    """Taken out it would leave a 1."""
+    page = Image.new("L", (400, 300), 240)
+    font = ImageFont.load_default(170)
+    ImageDraw.Draw(page).text((200, 150), letter, 30, font=font, anchor="mm")
+    mask = np.asarray(page) < 128
+    lying, _ = strokes.without_lines(mask)
+    np.testing.assert_array_equal(lying, mask)
+    assert all(each.confidence < 0.4 for each in find_digits(page))
+
+
+@pytest.mark.once
+def test_lines_that_reach_beyond_a_digit_are_taken_out():
+    one = np.zeros((300, 400), bool)
+    one[60:240, 190:206] = True
+    for top, left, right in ((236, 130, 270), (150, 0, 400)):
+        mask = one.copy()
+        mask[top : top + 6, left:right] = True
+        lying, _ = strokes.without_lines(mask)
+        assert (lying ^ one)[:, :185].sum() == (lying ^ one)[:, 211:].sum() == 0
+    mask = one.copy()
+    mask[40:46, 140:256] = mask[254:260, 140:256] = True
+    mask[40:260, 140:146] = mask[40:260, 250:256] = True
+    _, neither = strokes.without_lines(mask)
+    assert not neither[60:240, 140:146].any()
+
+
+@pytest.mark.once
+def test_a_fold_from_rim_to_rim_is_no_digit():
+    y, x = np.mgrid[:300, :400].astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.004, (300, 400))
+    for at in (200 + 0.03 * y - x, 150 + 0.02 * x - y):
+        line = 0.92 - 0.1 * np.exp(-((at / 1.5) ** 2))
+        step = 0.92 - 0.25 * (at > 0) * np.exp(-at.clip(0) / 40)
+        for paper in (line, step):
+            assert find_digits((paper + noise).astype(np.float32)) == []
 
 
 @pytest.mark.once

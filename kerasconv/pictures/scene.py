@@ -33,6 +33,10 @@ _NARROWEST = 0.55
 # Beside an edge the darker side is lighter than the ink by less than this share of what
 # the lighter one is.
 _EDGE = 0.25
+# The same of what runs from one rim of the picture to the other, as a fold does.
+_FOLD = 0.6
+# Among digits it is so many times as likely that what is as high is one as well.
+_NEIGHBOURS = 20
 # So many neighbours are tried as one digit in each look, and so many pieces as two in
 # those without the edges of shadows, of which there are as many again.
 _TRIES, _CUTS = 8, 3
@@ -121,7 +125,11 @@ class _Look:
         if not ring.any():
             return False
         dark, light = np.quantile(level[ring], (0.2, 0.8)) - np.median(level[own])
-        return bool(dark < _EDGE * light)
+        top, left = piece.top, piece.left
+        crosses = (top == 0 and top + height == self.mask.shape[0]) or (
+            left == 0 and left + width == self.mask.shape[1]
+        )
+        return bool(dark < (_FOLD if crosses else _EDGE) * light)
 
     def box(self, piece: _Piece) -> Box:
         height, width = piece.own.shape
@@ -523,13 +531,38 @@ def _confidence(image: np.ndarray) -> float:
 
 
 def _in_context(found: list[Found], weights: list[float]) -> list[Found]:
-    """Less sure of digits among ink that is none: a letter of a word may look so."""
+    """Surer of what stands among digits, less sure of digits among ink that is none.
+
+    A clumsy digit of a number is one more likely than a clumsy sign alone, and a letter
+    of a word may look like a digit.
+    """
+    found = _among_digits(found)
     share = sum(
         weight
         for each, weight in zip(found, weights, strict=True)
         if each.confidence >= 0.5
     ) / (sum(weights) or 1.0)
     return [replace(each, confidence=share * each.confidence) for each in found]
+
+
+def _among_digits(found: list[Found]) -> list[Found]:
+    """Surer of what is as high as the others, of which two thirds surely are digits."""
+    heights = np.array([each.box[3] - each.box[1] for each in found])
+    sure = np.array([each.confidence > _CERTAIN for each in found])
+    if not sure.any() or sure.all():
+        return found
+    ratio = heights / np.median(heights[sure])
+    likely = (ratio > 0.6) & (ratio < 1.6) & ~sure
+    if 3 * sure.sum() < 2 * (len(found) - 1):
+        return found
+    odds = [_NEIGHBOURS if each else 1.0 for each in likely]
+    return [
+        replace(
+            each,
+            confidence=more * each.confidence / (1 + (more - 1) * each.confidence),
+        )
+        for each, more in zip(found, odds, strict=True)
+    ]
 
 
 def _worth(found: list[Found], weights: list[float]) -> float:

@@ -12,6 +12,8 @@ _LYING, _STANDING = 0.12, 0.18
 _PARTS = 48
 # A part whose inscribed square is this share of its longer side is a blob, no stroke.
 _BLOB = 0.45
+# A straight part this many times thinner than it is long is a thread.
+_THREAD = 0.035
 # Parts lighter than this share of the heaviest are specks; groups lower than this
 # share of the highest are no digits of the same number.
 _SPECK, _LOW = 0.05, 0.4
@@ -46,29 +48,77 @@ def without_lines(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mask without long thin lines that lie, and without those that stand as well.
 
     Lines may be tilted by a little. What crosses one, and so is longer across it than
-    the line is wide, stays. A 1 is itself a line that stands.
+    the line is wide, stays. A 1 is itself a line that stands. The bar of a T or a 7 is
+    a part of it, and no line: see `_apart`.
     """
-    lying = mask & ~_lines(mask, _LYING)
-    return lying, lying & ~_lines(mask.T, _STANDING).T
+    lying, across = _lines(mask, _LYING)
+    standing, down = (each.T for each in _lines(mask.T, _STANDING))
+    return (
+        mask & ~_apart(mask, lying, lying & ~across),
+        mask & ~_apart(mask, lying | standing, lying & ~across | standing & ~down),
+    )
 
 
-def _lines(mask: np.ndarray, share: float) -> np.ndarray:
-    """The pixels of thin lines along the rows, this share of the longer side long."""
+def _lines(mask: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels of thin lines along the rows, this share of the longer side long.
+
+    And the pixels of what crosses them.
+    """
+    none = np.zeros(mask.shape, bool)
     length = max(15, round(share * max(mask.shape)))
     thick = ndimage.maximum_filter1d(mask.astype(np.uint8), 5, axis=0)
     if np.count_nonzero(thick, axis=1).max(initial=0) < length:
-        return np.zeros(mask.shape, bool)
+        return none, none
     runs = _opened(thick, length, axis=1).astype(bool) & mask
     if not runs.any():
-        return runs
+        return runs, none
     # How thick the lines are: the median run down a column, of those that are in one.
     columns = runs.sum(0)
     starts = (np.diff(runs.astype(np.int8), axis=0, prepend=0) == 1).sum(0)
     width = float(np.median(columns[starts > 0] / starts[starts > 0]))
     if width > 0.04 * max(mask.shape):
-        return np.zeros(mask.shape, bool)
+        return none, none
     crossing = _opened(mask.astype(np.uint8), round(1.6 * width) + 2, axis=0)
-    return runs & ~crossing.astype(bool)
+    return runs, crossing.astype(bool)
+
+
+def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Of the pixels of lines those to take out: not where it is a stroke of a glyph.
+
+    A line is twice as long as what it touches is high, or it lies below that and
+    reaches beyond it to the left and right, or it is a frame about it.
+    """
+    if not taken.any():
+        return taken
+    runs, count = ndimage.label(ndimage.maximum_filter(lines, 5), np.ones((3, 3)))
+    rest, _ = ndimage.label(mask & ~taken, np.ones((3, 3)))
+    near = ndimage.binary_dilation(taken, np.ones((3, 3))) & (rest > 0)
+    pairs = np.unique(np.stack([runs[near], rest[near]]), axis=1).T
+    boxes = ndimage.find_objects(rest)
+    stroke = np.zeros(count + 1, bool)
+    for i, extent in enumerate(ndimage.find_objects(runs), 1):
+        touched = np.array([_corners(boxes[j - 1]) for k, j in pairs if k == i])
+        if not len(touched):
+            continue
+        heights = touched[:, 2] - touched[:, 0]
+        highest = int(heights.max())
+        touched = touched[heights >= 0.3 * highest]  # without crumbs of the line
+        top, left, bottom, right = _corners(extent)
+        wide = touched[:, 3].max() - touched[:, 1].min()
+        # No glyph is twice as wide as it is high: those are several that touch.
+        if highest < 8 or max(right - left, bottom - top, wide) > 2 * highest:
+            continue
+        margin = 0.05 * highest
+        beyond = (
+            top < touched[:, 0].min() - margin,
+            bottom > touched[:, 2].max() + margin,
+            left < touched[:, 1].min() - margin,
+            right > touched[:, 3].max() + margin,
+        )
+        low = (top + bottom) / 2 > touched[:, 0].min() + 0.75 * highest
+        frame = sum(beyond) > 2 and bottom - top > 0.8 * highest
+        stroke[i] = not (frame or (low and beyond[2] and beyond[3]))
+    return taken & ~stroke[runs]
 
 
 def _opened(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
@@ -119,16 +169,18 @@ def _strokes(parts: dict[int, Group], labels: np.ndarray) -> dict[int, Group]:
     kept: dict[int, Group] = {}
     cut: dict[int, Group] = {}
     bars: dict[int, Group] = {}
-    depths, lying = _depths(labels), _bars(labels)
+    depths, (bar, thread) = _depths(labels), _bars(labels)
     for i, part in parts.items():
         top, left, bottom, right = part.box
         longer = max(part.height, part.width)
         if longer > 6 and 2 * depths[i] - 1 > _BLOB * longer:
             continue
-        if lying[i]:
+        at_rim = top == 0 or left == 0 or bottom == height or right == width
+        if at_rim and thread[i]:
+            continue
+        if bar[i]:
             bars[i] = part
             continue
-        at_rim = top == 0 or left == 0 or bottom == height or right == width
         (cut if at_rim else kept)[i] = part
     if not kept:
         return cut
@@ -154,10 +206,12 @@ def _depths(labels: np.ndarray) -> np.ndarray:
     return depths
 
 
-def _bars(labels: np.ndarray) -> np.ndarray:
+def _bars(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which parts are bars that lie: six times as long as they are thick.
 
-    A part's length and thickness are the axes of its covariance.
+    And which are straight threads, thinner than a pen writes: where one leaves the
+    picture it is a fold of the paper, or a ruled line. A part's length and thickness
+    are the axes of its covariance.
     """
     y, x = np.nonzero(labels)
     of = labels[y, x]
@@ -168,8 +222,10 @@ def _bars(labels: np.ndarray) -> np.ndarray:
         np.bincount(of, each) / (count - 1) for each in (y * y, x * x, x * y)
     )
     middle, apart = (high + wide) / 2, np.hypot((high - wide) / 2, both)
-    minor, major = np.maximum(middle - apart, 0.08), middle + apart
-    return (count >= 8) & (np.sqrt(minor) <= 0.16 * np.sqrt(major)) & (wide > high)
+    minor, major = (np.maximum(each, 0.08) for each in (middle - apart, middle + apart))
+    ratio = np.sqrt(minor / major)
+    bars = (count >= 8) & (ratio <= 0.16) & (wide > high)
+    return bars, (count >= 8) & (ratio <= _THREAD)
 
 
 def _joined(parts: list[Group]) -> list[Group]:
