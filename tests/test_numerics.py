@@ -375,6 +375,16 @@ def test_gradients_of_tensorflow_are_finite_differences_and_so_are_their_own(
     np.testing.assert_allclose(np.sum(second * v), expected, 1e-5, 1e-7)
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="its custom gradients")
+@pytest.mark.usefixtures("by_operation")
+def test_the_gradient_by_a_kernel_that_is_no_product_is_its_transpose():
+    rng = np.random.default_rng(5)
+    layer = layers.FixedConv(rng.normal(size=(3, 3)), dtype="float64")
+    x, u, g = rng.normal(size=(3, 1, 10, 9, 1))
+    slope = to_numpy(slope_of(layer, x, g))
+    np.testing.assert_allclose(np.sum(slope * u), np.sum(g * to_numpy(layer(u))))
+
+
 def test_magnitude_of_zero_is_zero_without_an_epsilon():
     for make in norms().values():
         y = to_numpy(make()(np.zeros((1, 6, 6, 1), "float32")))
