@@ -32,6 +32,8 @@ FIGURES = Path(__file__).with_name("scale.json")
 PAGE = CHECKOUT / "tutorials" / "scale.md"
 PLOT = CHECKOUT / "tutorials" / "_static" / "scale.svg"
 
+ENVIRONMENT = os.environ | {"KERAS_BACKEND": "jax"}
+
 MANY = {"PNG": 6_144, "scan": 1_024}
 SHARD = 128
 
@@ -149,7 +151,7 @@ def called(program, *arguments):
     """What a program printed, line by line."""
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
-        stdout=subprocess.PIPE, text=True, check=True,
+        stdout=subprocess.PIPE, text=True, check=True, env=ENVIRONMENT,
     )  # fmt: skip
     return [json.loads(line) for line in done.stdout.splitlines() if line[0] == "["]
 
@@ -200,8 +202,9 @@ def memory(work):
             "  print(resource.getrusage(who).ru_maxrss * 1024)\n"
         )
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        )
+            [sys.executable, "-c", program],
+            capture_output=True, text=True, check=True, env=ENVIRONMENT,
+        )  # fmt: skip
         rows[str(count)] = dict(
             zip(("driver", "worker"), map(int, done.stdout.split()), strict=True)
         )
@@ -228,7 +231,7 @@ def kills(work, count, kinds):
     import pyarrow.parquet as parquet
 
     # Workers are started a hundred times, and compile the same each time.
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(work / "jax")}
+    environment = ENVIRONMENT | {"JAX_COMPILATION_CACHE_DIR": str(work / "jax")}
     folder = listed(work, write_pictures(work)["scan"], 400)
 
     def start(out):
@@ -432,7 +435,7 @@ def main(arguments):
             measured = figures.get("kills", {}) | measured
         figures |= {
             "date": datetime.date.today().isoformat(),
-            "machine": f"{os.cpu_count()} cores",
+            "machine": f"{os.cpu_count()} cores, JAX",
             asked.what: measured,
         }
         asked.json.write_text(json.dumps(figures, indent=1) + "\n")
