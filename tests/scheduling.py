@@ -14,7 +14,7 @@ from xdist.scheduler import EachScheduling
 PART = 40
 """How many tests of a file a worker takes at most."""
 
-LONGEST = ("site", "cards", "play", "training", "types", "batch", "plotting")
+LONGEST = ("site", "play", "training", "types", "batch", "packaging", "devices")
 """Files whose `once` tests take longest, which would end alone if they began last."""
 
 

@@ -96,9 +96,8 @@ def test_an_inversion_is_of_one_rectangle_in_the_share_of_images_asked():
 
 
 def test_a_warp_by_nothing_changes_nothing(digits):
-    np.testing.assert_allclose(
-        applied(RandomWarp(), digits[0][:8]), digits[0][:8], atol=1e-6
-    )
+    images = digits[0][:4]  # of the shape that the tests above compiled
+    np.testing.assert_allclose(applied(RandomWarp(), images), images, atol=1e-6)
 
 
 def test_the_sampling_is_scipys_bilinear_one(digits):
@@ -130,6 +129,7 @@ def test_a_shift_is_as_large_as_asked():
     assert abs(moved.mean()) < 0.3
 
 
+@trains_on_one
 def test_a_warp_goes_as_far_as_asked():
     """An image whose values are its coordinates says where each pixel came from."""
     image = np.moveaxis(np.indices((21, 21)), 0, -1).astype("float32")
