@@ -97,6 +97,21 @@ class TestProgramsOfTensorFlow:
         assert tensorflow._program.cache_info().currsize == 2
 
 
+def test_jax_forgets_its_programs_where_shape_after_shape_comes(backend, monkeypatch):
+    if backend != "jax":
+        pytest.skip("others keep none, or not for ever")
+    from kerasconv.window.backends import jax
+
+    monkeypatch.setattr(jax, "_PROGRAMS", 3)
+    jax._kept.clear(), jax._jitted.clear_cache()
+    for length in (5, 6, 7, 5, 8, 5):
+        np.testing.assert_array_equal(
+            sums(length)[0, 1:-1, 0], 4 * np.arange(1, length - 1)
+        )
+        assert jax._jitted._cache_size() <= 3
+    assert len(jax._kept) == 2
+
+
 def sums(length):
     """Derivatives of one signal."""
     x = keras.ops.reshape(

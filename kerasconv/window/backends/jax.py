@@ -13,9 +13,26 @@ from kerasconv.window.rim import has_thin_rim, written_sums
 __all__ = ["compiled", "constant_sums", "norms_of_tiles", "sums"]
 
 
+_PROGRAMS = 128
+"""Programs that are kept: each takes 4 MB or so, and JAX itself forgets none."""
+
+_kept: set = set()
+
+
 def compiled(function, x, *args):
-    """`function(x, *args)` under `jax.jit`."""
-    return _jitted(function, *split((x, *args)))
+    """`function(x, *args)` under `jax.jit`.
+
+    Where shape after shape comes, as in a folder of photographs, all programs are
+    forgotten together, and what is needed again is compiled again.
+    """
+    tensors, constants = split((x, *args))
+    if not any(isinstance(t, jax.core.Tracer) for t in tensors):
+        program = (function, constants, *((t.shape, t.dtype.name) for t in tensors))
+        if program not in _kept and len(_kept) >= _PROGRAMS:
+            _jitted.clear_cache()
+            _kept.clear()
+        _kept.add(program)
+    return _jitted(function, tensors, constants)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
