@@ -114,7 +114,8 @@ def fitted(ink: np.ndarray) -> np.ndarray:
     # Area averaging as published; where it enlarges it would show the pixels.
     filter = Image.Resampling.BOX if scale <= 1 else Image.Resampling.BICUBIC
     image = Image.fromarray(ink.astype(np.float32)).resize((width, height), filter)
-    strength = np.maximum(np.asarray(image), 0) / np.asarray(image).max()
+    levels = np.asarray(image)
+    strength = np.maximum(levels, 0) / levels.max()
     # What is faint stays ink, so that the box stays the box.
     return np.maximum(np.rint(255 * strength), strength > 1e-4)
 

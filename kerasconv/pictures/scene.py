@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 from PIL import Image
@@ -161,16 +162,16 @@ class _Look:
             )
             level = _resized(_window(self.paper, top, left, own.shape), size)
             strength = np.clip(1 - np.asarray(crop) / np.maximum(level, 0.02), 0, 1)
-            near = _resized(_spread(own), size) > 0.3
+            near = _resized(strokes.spread(own), size) > 0.3
             own = _resized(own, size) > 0.5
         elif closer < 0.8:  # more pixels than a digit of 20 has use for
             size = (round(width * closer), round(height * closer))
-            near = _spread(own)
+            near = strokes.spread(own)
             strength = _resized(np.where(near, strength, 0), size)
             near = _resized(near, size) > 0.2
             own = _resized(own, size) > 0.5
         else:
-            near = _spread(own)
+            near = strokes.spread(own)
         inked = strength[own]
         full = float(_quantile(inked, 0.6)) if inked.size else 0.0
         level = np.where(near, np.minimum(strength / max(full, 1e-6), 1), 0)
@@ -192,16 +193,6 @@ def _window(
     rows = np.clip(np.arange(top, top + shape[0]), 0, values.shape[0] - 1)
     columns = np.clip(np.arange(left, left + shape[1]), 0, values.shape[1] - 1)
     return values[rows[:, None], columns]
-
-
-def _spread(mask: np.ndarray) -> np.ndarray:
-    """A mask, and the pixels beside it, across corners too: a dilation by a square."""
-    mask = mask.copy()
-    mask[1:] |= mask[:-1]
-    mask[:-1] |= mask[1:]
-    mask[:, 1:] |= mask[:, :-1]
-    mask[:, :-1] |= mask[:, 1:]
-    return mask
 
 
 def _quantile(values: np.ndarray, share: float) -> float:
@@ -400,7 +391,7 @@ def _looks(
         for close in closes:
             around = inks.close_background(v, level) if close else level
             ink = inks.find_ink(v, around)
-            for mask in (ink.mask, *strokes.without_lines(ink.mask)):
+            for mask in chain([ink.mask], strokes.without_lines(ink.mask)):
                 least = 0.005 * mask.sum()
                 if any((mask ^ other).sum() <= least for other in seen):
                     continue

@@ -1,5 +1,6 @@
 """Ink grouped into digits: lines taken out, parts joined, in the order of reading."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,19 +45,18 @@ class Group:
         return self.box[3] - self.box[1]
 
 
-def without_lines(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mask without long thin lines that lie, and without those that stand as well.
+def without_lines(mask: np.ndarray) -> Iterator[np.ndarray]:
+    """The mask without long thin lines that lie, then without those that stand as well.
 
     Lines may be tilted by a little. What crosses one, and so is longer across it than
     the line is wide, stays. A 1 is itself a line that stands. The bar of a T or a 7 is
     a part of it, and no line: see `_apart`.
     """
     lying, across = _lines(mask, _LYING)
+    yield mask & ~_apart(mask, lying, lying & ~across)
     standing, down = (each.T for each in _lines(mask.T, _STANDING))
-    return (
-        mask & ~_apart(mask, lying, lying & ~across),
-        mask & ~_apart(mask, lying | standing, lying & ~across | standing & ~down),
-    )
+    taken = lying & ~across | standing & ~down
+    yield mask & ~_apart(mask, lying | standing, taken)
 
 
 def _lines(mask: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -90,9 +90,9 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
     """
     if not taken.any():
         return taken
-    runs, count = ndimage.label(ndimage.maximum_filter(lines, 5), np.ones((3, 3)))
+    runs, count = ndimage.label(spread(spread(lines)), np.ones((3, 3)))
     rest, _ = ndimage.label(mask & ~taken, np.ones((3, 3)))
-    near = ndimage.binary_dilation(taken, np.ones((3, 3))) & (rest > 0)
+    near = spread(taken) & (rest > 0)
     pairs = np.unique(np.stack([runs[near], rest[near]]), axis=1).T
     boxes = ndimage.find_objects(rest)
     stroke = np.zeros(count + 1, bool)
@@ -119,6 +119,16 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
         frame = sum(beyond) > 2 and bottom - top > 0.8 * highest
         stroke[i] = not (frame or (low and beyond[2] and beyond[3]))
     return taken & ~stroke[runs]
+
+
+def spread(mask: np.ndarray) -> np.ndarray:
+    """A mask, and the pixels beside it, across corners too: a dilation by a square."""
+    mask = mask.copy()
+    mask[1:] |= mask[:-1]
+    mask[:-1] |= mask[1:]
+    mask[:, 1:] |= mask[:, :-1]
+    mask[:, :-1] |= mask[:, 1:]
+    return mask
 
 
 def _opened(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
