@@ -401,6 +401,20 @@ def test_wrong_calls_are_one_line_and_write_nothing(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"thesis"}
 
 
+def sparse(path, size):
+    """A file of so many bytes, which takes no room on the disk."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(untrusted, "inspect", None)
+    with pytest.raises(KerasconvError, match=r"huge\.keras has 500 MB and the page"):
+        play.write(tmp_path / "page", sparse(tmp_path / "huge.keras", 500_000_000))
+    assert not (tmp_path / "page").exists()
+
+
 def test_a_page_is_replaced_by_a_page_and_served_to_this_machine_alone(tmp_path):
     page = play.write(tmp_path / "page")
     play.write(tmp_path / "page", "lenet5")
@@ -599,13 +613,6 @@ def test_a_readers_own_file_and_picture_are_taken(visit, own_files, tmp_path):
     tab.locator("#file").set_input_files(tmp_path / "scan.png")
     tab.locator("#what", has_text="Your own").wait_for()
     assert tab.locator("#answers .best b").inner_text() == "3"
-
-
-def sparse(path, size):
-    """A file of so many bytes, which takes no room on the disk."""
-    with path.open("wb") as file:
-        file.truncate(size)
-    return path
 
 
 def blank_png(side):

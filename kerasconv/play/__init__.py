@@ -69,6 +69,11 @@ def read_network(model: "str | os.PathLike | keras.Model") -> dict[str, Any]:
         archive = untrusted.inspect(card.verify())
         return convert.network(archive, card.name, class_names(card))
     path = Path(model).expanduser()
+    if path.is_file() and path.stat().st_size > convert.MAX_BYTES:
+        raise KerasconvError(
+            f"{path} has {path.stat().st_size / 1e6:,.0f} MB and the page takes "
+            f"{convert.MAX_BYTES / 1e6:.0f} MB at most; show a smaller network"
+        )
     archive = untrusted.inspect(path)
     return convert.network(archive, path.stem, class_names(card_of(path)))
 

@@ -18,6 +18,7 @@ from kerasconv.untrusted import Archive
 # What a browser computes and draws without the reader waiting.
 MAX_SIDE, MAX_CHANNELS = 64, 3
 MAX_WEIGHTS = 4_000_000
+MAX_BYTES = 100_000_000  # of a file: so many weights, and what an optimizer kept
 MAX_VALUES = 1_000_000
 MAX_PRODUCTS = 500_000_000
 
