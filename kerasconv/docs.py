@@ -5,11 +5,13 @@
 `--preview` builds it without them: on a little data, and with no conclusions drawn.
 """
 
+import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,62 @@ def _prepare_kernels(work: Path, backend: str) -> None:
     )
     for variable, value in backends.OURS.items():
         os.environ.setdefault(variable, value)
+
+
+class ForkedKernel:
+    """The process of a Jupyter kernel, forked of one that has imported Keras.
+
+    Every page has a process of its own, and most of its time would go into importing
+    Keras, a backend and Matplotlib. This stands in for the `subprocess.Popen` that
+    `jupyter_client` starts a kernel in.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, command: list[str], *, env: dict, cwd: str, **_: Any):
+        server: Any = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(
+            ["ipykernel.kernelapp", "keras", "kerasconv.layers", "matplotlib.pyplot"]
+        )
+        started, tell = server.Pipe(duplex=False)
+        # After the interpreter, -m and the module.
+        self._process = server.Process(
+            target=_run_kernel, args=(command[3:], dict(env), cwd, tell)
+        )
+        self._process.start()
+        tell.close()
+        started.recv()
+        self.pid: int = self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        return self._process.exitcode
+
+    def wait(self) -> int | None:
+        """Its exit status, once it has ended."""
+        self._process.join()
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, where that cannot be sent to its group."""
+        os.kill(self.pid, number)
+
+
+def _run_kernel(
+    arguments: list[str], environment: dict, folder: str, tell: Connection
+) -> None:
+    """Be a kernel, in a process of its own group, which may be killed as such."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    os.setsid()
+    os.chdir(folder)
+    os.environ.update(environment)
+    tell.send(None)
+    tell.close()
+    # A kernel ends when its parent is another than stated.
+    IPKernelApp.launch_instance(
+        [*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]
+    )
 
 
 def main(arguments: list[str]) -> int:

@@ -174,8 +174,8 @@ def ask(backend, edges_path, rounds):
 
 asked = backends.installed()
 if fast:
-    light = [name for name in ("numpy", "openvino", "jax") if name in asked]
-    asked = list(dict.fromkeys([choice.name, *light]))[:2]
+    light = [name for name in ("openvino", "numpy", "jax") if name in asked]
+    asked = (light or asked)[:2]
 
 with tempfile.TemporaryDirectory() as folder:
     results = {

@@ -9,6 +9,7 @@ pages are read; nothing is copied by hand.
 import functools
 import importlib
 import json
+import multiprocessing
 import posixpath
 import re
 import sys
@@ -16,11 +17,13 @@ import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
+from jupyter_client.provisioning import local_provisioner
 from nbclient import NotebookClient
 from sphinx.util import inspect
 
 import kerasconv
 from kerasconv import play
+from kerasconv.docs import ForkedKernel
 from kerasconv.tutorials import list_tutorials
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -76,6 +79,8 @@ nb_execution_timeout = 600
 NotebookClient.__init__ = functools.partialmethod(
     NotebookClient.__init__, startup_timeout=600
 )
+if "forkserver" in multiprocessing.get_all_start_methods():
+    local_provisioner.launch_kernel = ForkedKernel
 nb_merge_streams = True
 nb_output_stderr = "remove"  # TensorFlow's, at import, which no setting silences
 nb_code_prompt_show = "Show the code"
