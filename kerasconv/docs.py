@@ -212,6 +212,10 @@ def _run_kernel(
     os.setsid()
     os.chdir(folder)
     os.environ.update(environment)
+    if tutorials.is_fast():
+        # `fit` imports it wherever it is installed, to know its tensors, for seconds.
+        # A preview reads no data set, which may need it.
+        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     tell.send(None)
     tell.close()
     # A kernel ends when its parent is another than stated.

@@ -102,8 +102,8 @@ if fast:  # only to see that the page runs: pieces of the cat, every other one a
         (row, column) for row in range(40, 240, 8) for column in range(96, 352, 16)
     ]
     pieces = np.stack([photo[row : row + 32, at : at + 32] for row, at in corners])
-    train_x, test_x = np.float32(pieces[:256]), np.float32(pieces[256:320])
-    train_y, test_y = np.arange(256) % 2, np.arange(64) % 2
+    train_x, test_x = np.float32(pieces[:96]), np.float32(pieces[96:128])
+    train_y, test_y = np.arange(96) % 2, np.arange(32) % 2
 else:
     train_x, train_y = data.load("cats_vs_dogs", "train")
     test_x, test_y = data.load("cats_vs_dogs", "test")
