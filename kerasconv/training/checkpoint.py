@@ -159,8 +159,6 @@ class Keeper(keras.callbacks.Callback):
             self._progress(self.done, self.steps, logs)
 
     def _save(self, path: Path) -> None:
-        if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()
         variables = _variables(self.model)
         arrays = [keras.ops.convert_to_numpy(variable.value) for variable in variables]
         stopping, best = {}, []
