@@ -1,6 +1,7 @@
 """Photographs: their edges found by this package's operators, resized, written."""
 
 import os
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -171,4 +172,5 @@ def write_photo(path: str | os.PathLike, pixels: np.ndarray) -> None:
     """
     check_suffix(path)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    files.write_with(path, image.save)
+    # For PNG alone, where Pillow's own level takes four times as long for a tenth less.
+    files.write_with(path, partial(image.save, compress_level=1))
