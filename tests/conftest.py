@@ -24,6 +24,7 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
+import chromium
 import pytest
 import scheduling
 
@@ -279,15 +280,8 @@ def mnist_test():
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium, the one of the system."""
-    api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
+    pytest.importorskip("playwright.sync_api")
+    if chromium.program() is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    with api.sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, in a container.
-        started = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
+    with chromium.started() as started:
         yield started
-        started.close()

@@ -13,9 +13,12 @@ import datetime
 import json
 import os
 import re
-import shutil
+import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import chromium
 
 FIGURES = Path(__file__).with_name("page.json")
 
@@ -56,24 +59,16 @@ def sizes(folder):
 
 def measure():
     """Sizes, and milliseconds on this machine, and with its processor throttled."""
-    from playwright.sync_api import sync_playwright
-
     from kerasconv import play
 
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)))
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, chromium.started() as browser:
         page = play.write(Path(folder) / "page")
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
         found = {"size": sizes(page.parent), "chromium": browser.version,
                  "machine": f"{os.cpu_count()} cores",
                  "date": datetime.date.today().isoformat()}  # fmt: skip
         for name, slower in {"ms": 1, "slow": 6}.items():
             found[name] = times(browser, page.as_uri(), slower)
             print(name, found[name], flush=True)
-        browser.close()
     return found
 
 

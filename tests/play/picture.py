@@ -7,14 +7,16 @@ Chromium draws a digit on the page and looks into four layers; the frames become
 """
 
 import io
-import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from kerasconv import play
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import chromium
 
 TARGET = Path(__file__).resolve().parents[2] / "tutorials" / "_static"
 SIZE = {"width": 1280, "height": 830}
@@ -55,19 +57,13 @@ def frames(tab):
 
 def main():
     """Write both pictures."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)))
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, chromium.started() as browser:
         page = play.write(Path(folder) / "page")
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"]
-        )
         tab = browser.new_page(viewport=SIZE, color_scheme="dark")
         tab.goto(page.as_uri())
         tab.wait_for_function("document.body.dataset.ready")
         tab.locator("#score", has_text="64").wait_for()
         pictures, durations = zip(*frames(tab), strict=True)
-        browser.close()
     first, *rest = pictures
     first.save(TARGET / "play.webp", save_all=True, append_images=rest,
                duration=list(durations), loop=0, quality=60, method=6)  # fmt: skip

@@ -14,7 +14,7 @@ __all__ = ["compiled", "constant_sums", "norms_of_tiles", "sums"]
 
 
 _PROGRAMS = 128
-"""Programs that are kept: each takes 4 MB or so, and JAX itself forgets none."""
+"""Programs that are kept: each takes megabytes, and JAX itself forgets none."""
 
 _kept: set = set()
 
