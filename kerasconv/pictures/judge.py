@@ -48,18 +48,25 @@ def min_confidence() -> float:
     return float(_weights()["min confidence"])
 
 
+def stored() -> dict[str, np.ndarray]:
+    """The network as it is kept: one byte a weight, and what one step is worth.
+
+    `name` holds the bytes and `name step` the worth, an output at a time; biases and
+    `min confidence` are numbers.
+    """
+    file = resources.files("kerasconv.pictures") / "_judge.npz"
+    with file.open("rb") as stream, np.load(stream) as arrays:
+        return dict(arrays)
+
+
 @cache
 def _weights() -> dict[str, np.ndarray]:
-    file = resources.files("kerasconv.pictures") / "_judge.npz"
-    with file.open("rb") as stream, np.load(stream) as stored:
-        # One byte a weight, and what one step is worth, an output at a time.
-        return {
-            name: stored[name].astype(np.float32) * stored[f"{name} step"]
-            if f"{name} step" in stored
-            else stored[name].astype(np.float32)
-            for name in stored
-            if not name.endswith(" step")
-        }
+    kept = stored()
+    return {
+        name: kept[name].astype(np.float32) * kept.get(f"{name} step", np.float32(1))
+        for name in kept
+        if not name.endswith(" step")
+    }
 
 
 def _answer(images: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import webbrowser
+import zlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from kerasconv import files, untrusted
 from kerasconv.errors import KerasconvError, UsageError
-from kerasconv.models import _card, card_of, class_names
+from kerasconv.models import Card, _card, _own, card_of, class_names
 from kerasconv.play import convert
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 __all__ = ["OFFERED", "open_page", "read_network", "serve", "write"]
 
@@ -47,8 +49,10 @@ def read_network(model: "str | os.PathLike | keras.Model") -> dict[str, Any]:
             looked over as `load_model` does, or a Keras model.
 
     Returns:
-        What `kerasconv.play.convert.network` returns. The names of the classes are
-        those of the data set that the card beside the file names, else 0, 1, ...
+        What `kerasconv.play.convert.network` returns, and as the card beside the file
+        says the names of the classes, how pictures are prepared (`prepare`), and how
+        sure it must be that something is a digit (`min_confidence`). Without a card the
+        names are 0, 1, ...
 
     Raises:
         UsageError: the name is unknown.
@@ -67,15 +71,21 @@ def read_network(model: "str | os.PathLike | keras.Model") -> dict[str, Any]:
     if not _card.is_file_name(model):
         card = _card.find_card(os.fspath(model))
         archive = untrusted.inspect(card.verify())
-        return convert.network(archive, card.name, class_names(card))
+        return _network(archive, card.name, card)
     path = Path(model).expanduser()
     if path.is_file() and path.stat().st_size > convert.MAX_BYTES:
         raise KerasconvError(
             f"{path} has {path.stat().st_size / 1e6:,.0f} MB and the page takes "
             f"{convert.MAX_BYTES / 1e6:.0f} MB at most; show a smaller network"
         )
-    archive = untrusted.inspect(path)
-    return convert.network(archive, path.stem, class_names(card_of(path)))
+    return _network(untrusted.inspect(path), path.stem, card_of(path))
+
+
+def _network(archive: Any, name: str, card: Card | None) -> dict[str, Any]:
+    found = convert.network(archive, name, class_names(card))
+    reading = card.facts.get("reading", {}) if card else {}
+    least = {key: reading[key] for key in ("min_confidence",) if key in reading}
+    return {**found, "prepare": _own.preparation_of(card), **least}
 
 
 def write(
@@ -149,13 +159,62 @@ def _contents(own: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     listed = {}
     for number, (name, network) in enumerate(networks.items()):
         listed[name] = f"data/network{number}.js"
-        weights = base64.b64encode(network["weights"].tobytes()).decode()
-        text = json.dumps({**network, "weights": weights})
+        text = json.dumps({**network, "weights": _packed(network["weights"])})
         yield listed[name], f"DATA.loaded[{json.dumps(name)}] = {text};\n"
-    index = {"first": first, "networks": listed, "loaded": {}}
+    index = {
+        "first": first, "networks": listed, "loaded": {}, "constants": _constants(),
+    }  # fmt: skip
     yield "data/index.js", f"const DATA = {json.dumps(index)};\n"
     yield "data/digits.js", f"DATA.digits = {json.dumps(_digits())};\n"
     yield "data/photo.js", f"DATA.photo = {json.dumps(_photo())};\n"
+    yield "data/judge.js", f"DATA.judge = {json.dumps(_judge())};\n"
+
+
+def _packed(values: "np.ndarray") -> str:
+    """Numbers as text, for `Engine.bytes` and `Engine.floats` in `page/engine.js`.
+
+    All first bytes come first, then all second ones, and so on: those are alike.
+    """
+    planes = values.reshape(-1, 1).view("uint8").T
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = deflate.compress(planes.tobytes()) + deflate.flush()
+    return base64.b64encode(packed).decode()
+
+
+def _constants() -> dict[str, dict[str, float]]:
+    """The figures by which a picture is prepared, as Python has them, by module."""
+    from kerasconv.pictures import clothes, digit, ink, paper, scene, sheet, strokes
+
+    return {
+        module.__name__.rpartition(".")[2]: {
+            name.strip("_"): value
+            for name, value in vars(module).items()
+            if name.isupper() and type(value) in (int, float)
+        }
+        for module in (clothes, digit, ink, paper, scene, sheet, strokes)
+    }
+
+
+def _judge() -> dict[str, Any]:
+    """The network that tells whether a picture is a digit, as the page takes it."""
+    from kerasconv.pictures import judge
+
+    stored = judge.stored()
+    steps = {
+        name: stored[f"{name} step"] for name in stored if f"{name} step" in stored
+    }
+    return {
+        "min confidence": float(stored["min confidence"]),
+        "arrays": {
+            name: {"values": _packed(stored[name]), "step": step.tolist()}
+            for name, step in steps.items()
+        },
+        "vectors": {
+            name: values.tolist()
+            for name, values in stored.items()
+            if values.ndim and values.dtype == "float32" and not name.endswith(" step")
+        },
+    }
 
 
 def _digits() -> dict[str, Any]:
@@ -167,7 +226,7 @@ def _digits() -> dict[str, Any]:
     pixels = np.rint(255 * images).astype(np.uint8)
     return {
         "labels": labels.tolist(),
-        "images": base64.b64encode(pixels.tobytes()).decode(),
+        "images": _packed(pixels),
     }
 
 

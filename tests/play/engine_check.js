@@ -8,15 +8,15 @@ const Engine = require(path.join(page, "engine.js"));
 const floats = (file) => new Float32Array(new Uint8Array(fs.readFileSync(file)).buffer);
 
 /** A network of a written page, from the script that the page would load. */
-function network(file) {
+async function network(file) {
 	const text = fs.readFileSync(path.join(page, file), "utf8");
 	const data = JSON.parse(text.slice(text.indexOf("] = ") + 4, text.lastIndexOf(";")));
-	return Engine.build({ ...data, weights: Engine.floats(data.weights) });
+	return Engine.build({ ...data, weights: await Engine.floats(data.weights) });
 }
 
 /** The largest difference of each layer to the values that Keras computed. */
-function differences({ file, images, layers }) {
-	const net = network(file);
+async function differences({ file, images, layers }) {
+	const net = await network(file);
 	const inputs = floats(images);
 	const wanted = layers.map(floats);
 	const size = net.input.reduce((a, b) => a * b);
@@ -33,8 +33,8 @@ function differences({ file, images, layers }) {
 }
 
 /** The largest difference between a value shown and what its explanation adds up to. */
-function explained({ file, images, places }) {
-	const net = network(file);
+async function explained({ file, images, places }) {
+	const net = await network(file);
 	const size = net.input.reduce((a, b) => a * b);
 	const passed = Engine.run(net, floats(images).subarray(0, size));
 	let worst = 0;
@@ -63,8 +63,8 @@ function explained({ file, images, places }) {
 }
 
 /** The receptive fields on the image of a value amid each layer, as (height, width). */
-function fields({ file }) {
-	const net = network(file);
+async function fields({ file }) {
+	const net = await network(file);
 	return net.layers.map((layer, index) => {
 		const [y, x] = [layer.shape[0] >> 1, layer.shape[1] >> 1];
 		const box = Engine.field(net, index, y, x, 0, 0);
@@ -74,4 +74,6 @@ function fields({ file }) {
 
 const asked = JSON.parse(fs.readFileSync(request, "utf8"));
 const answer = { differences, explained, fields };
-console.log(JSON.stringify(asked.map((one) => answer[one.what](one))));
+Promise.all(asked.map((one) => answer[one.what](one))).then((found) =>
+	console.log(JSON.stringify(found)),
+);

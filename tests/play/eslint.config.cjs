@@ -13,8 +13,9 @@ module.exports = [
 			sourceType: "script",
 			globals: {
 				...names(
-					"DATA Engine Draw Maps Microscope Prepare KerasFile Own module require",
+					"DATA Engine Draw Maps Microscope KerasFile Own Raster Prepare Ink Sheet",
 				),
+				...names("Strokes Judge Looking Scene module require Response"),
 				...names("addEventListener atob Blob console createImageBitmap"),
 				...names(
 					"DecompressionStream ResizeObserver devicePixelRatio document history Image ImageData",
@@ -28,7 +29,10 @@ module.exports = [
 			"no-redeclare": ["error", { builtinGlobals: false }],
 			"no-unused-vars": [
 				"error",
-				{ varsIgnorePattern: "^(Engine|Draw|Maps|Microscope|Prepare|KerasFile|Own)$" },
+				{
+					varsIgnorePattern:
+						"^(Engine|Draw|Maps|Microscope|KerasFile|Own|Raster|Prepare|Ink|Sheet|Strokes|Judge|Looking|Scene)$",
+				},
 			],
 		},
 	},

@@ -29,19 +29,27 @@
 	/* ---------------------------------------------------------------- loading */
 
 	const scripts = {};
-	/** Loads a script once: the only way to data that works from the disk too. */
-	function load(file) {
-		scripts[file] ??= new Promise((resolve, reject) => {
-			const script = element("script", { src: file, onload: resolve, onerror: reject });
-			document.head.append(script);
-		});
-		return scripts[file];
+	/** Loads scripts once each, in this order: the only way to data that works from the
+      disk too. */
+	function load(...files) {
+		for (const file of files)
+			scripts[file] ??= new Promise((resolve, reject) => {
+				const script = element("script", {
+					src: file,
+					onload: resolve,
+					onerror: reject,
+				});
+				script.async = false;
+				document.head.append(script);
+			});
+		return Promise.all(files.map((file) => scripts[file]));
 	}
 
 	async function network(name) {
-		await load(DATA.networks[name]);
+		if (!DATA.loaded[name]) await load(DATA.networks[name]);
 		const given = DATA.loaded[name];
-		if (typeof given.weights === "string") given.weights = Engine.floats(given.weights);
+		if (typeof given.weights === "string")
+			given.weights = await Engine.floats(given.weights);
 		return Engine.build(given);
 	}
 
@@ -49,8 +57,12 @@
 
 	/* ---------------------------------------------------------------- the page */
 
+	const OWN = "Your own drawing or picture";
+	let told = OWN; // what is shown, where it is no test digit
+
 	const pad = Draw.pad($("pad"), () => {
 		state.digit = null;
+		told = OWN;
 		changed();
 	});
 
@@ -66,7 +78,7 @@
 		document.body.dataset.ms = `${took.toFixed(1)} ${drawn.toFixed(1)}`;
 		const label = state.digit === null ? null : DATA.digits.labels[state.digit];
 		$("what").textContent =
-      label === null ? "Your own drawing or picture" : `Test digit ${state.digit}: a ${label}`; // prettier-ignore
+      label === null ? told : `Test digit ${state.digit}: a ${label}`; // prettier-ignore
 		address();
 	}
 
@@ -190,9 +202,8 @@
 	/** How many of the test digits the network reads, counted while nothing else is due. */
 	function score() {
 		const mine = ++run;
-		const fits = String(net.input) === "28,28,1" && String(net.classes) === "0,1,2,3,4,5,6,7,8,9"; // prettier-ignore
 		$("score").textContent = "";
-		if (!fits) return;
+		if (!Engine.readsDigits(net)) return;
 		let [right, i] = [0, 0];
 		const step = () => {
 			if (mine !== run) return;
@@ -208,12 +219,10 @@
 
 	/* --------------------------------------------------------------- the input */
 
-	const pixels = () => (DATA.digits.pixels ??= Engine.bytes(DATA.digits.images));
-
 	/** Test digit i as the network takes it: the same pixels, or resized to its image. */
 	function digit(i) {
 		const grey = Float32Array.from(
-			pixels().subarray(784 * i, 784 * (i + 1)),
+			DATA.digits.pixels.subarray(784 * i, 784 * (i + 1)),
 			(v) => v / 255,
 		);
 		const [high, wide, maps] = net.input;
@@ -228,7 +237,9 @@
 			return grey[Math.floor((28 * y) / high) * 28 + Math.floor((28 * x) / wide)];
 		});
 
-	function show(image) {
+	function show(image, what = OWN) {
+		told = what;
+		if (what === OWN) $("found").hidden = true;
 		const [high, wide] = net.input;
 		const shape = Math.min(Math.max(1 / 4, wide / high), 4);
 		$("pad").style = `aspect-ratio:${shape}; width:min(100%, ${100 * shape}%)`;
@@ -247,20 +258,13 @@
 	/** What the reader brings: a network to look into, or a picture to read. */
 	async function opened(file) {
 		await load("own.js");
+		const take = (image, what) => {
+			state.digit = null;
+			show(image, what);
+		};
+		const look = (name) => use(Object.assign(state, { net: name, pool: "" }));
 		try {
-			if (/\.(keras|h5|zip)$/i.test(file.name)) {
-				const own = await Own.network(file, load);
-				DATA.loaded[own.name] = own;
-				DATA.networks[own.name] = `own:${own.name}`;
-				scripts[`own:${own.name}`] = Promise.resolve();
-				Object.assign(state, { net: own.name, pool: "" });
-				await use();
-			} else {
-				const image = await Own.picture(file, net.input, load);
-				state.digit = null;
-				show(image);
-			}
-			say("");
+			say(await Own.open(file, net, { load, look, take, choice: $("found") }));
 		} catch (error) {
 			say(error.message);
 		}
@@ -288,7 +292,8 @@
 			if (!shown || ["flatten", "dropout"].includes(shown.kind)) state.layer = 0;
 		} else Maps.retitle(net);
 		if (state.digit !== null) showDigit(state.digit);
-		else if (before && String(before.input) === String(net.input)) show(pad.values());
+		else if (before && String(before.input) === String(net.input))
+			show(pad.values(), told);
 		else show(blank());
 		score();
 	}
@@ -366,9 +371,9 @@
 			show(blank());
 		});
 		on("centre", async () => {
-			await load("prepare.js");
+			await load("raster.js", "prepare.js");
 			const fits = String(net.input) === "28,28,1";
-			const centred = fits && Prepare.digit(Prepare.image(28, 28, pad.values()));
+			const centred = fits && Prepare.digit(Raster.image(28, 28, pad.values()));
 			if (!centred) return;
 			state.digit = null;
 			show(centred);
@@ -376,7 +381,7 @@
 		on("next", () => showDigit(((state.digit ?? -1) + 1) % 64));
 		on("choose", async () => {
 			await load("own.js");
-			Own.gallery($("digits"), DATA.digits.labels, pixels(), showDigit);
+			Own.gallery($("digits"), DATA.digits, showDigit);
 		});
 		const file = $("file");
 		const ask = (accept) => () => {
@@ -407,7 +412,8 @@
 	}
 
 	async function start() {
-		await Promise.all([load("data/digits.js"), load(DATA.networks[DATA.first])]);
+		await load("data/digits.js", DATA.networks[DATA.first]);
+		DATA.digits.pixels = await Engine.bytes(DATA.digits.images);
 		asked();
 		await use();
 		controls();

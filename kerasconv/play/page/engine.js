@@ -378,14 +378,31 @@ const Engine = (() => {
 		Laplace: [0, 1, 0, 1, -4, 1, 0, 1, 0],
 	};
 
-	/** The bytes of base64 text. */
-	function bytes(text) {
-		const binary = atob(text);
-		const found = new Uint8Array(binary.length);
-		for (let i = 0; i < found.length; i++) found[i] = binary.charCodeAt(i);
-		return found;
+	/** Whether a network takes MNIST's images and names the digits. */
+	const readsDigits = ({ input, classes, prepare = "digit" }) =>
+		String(input) === "28,28,1" &&
+		String(classes) === "0,1,2,3,4,5,6,7,8,9" &&
+		prepare === "digit";
+
+	/** The bytes that a text of the page's data stands for: packed, in base64. */
+	async function bytes(text) {
+		const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+		const unpacked = new DecompressionStream("deflate-raw");
+		const stream = new Blob([packed]).stream().pipeThrough(unpacked);
+		return new Uint8Array(await new Response(stream).arrayBuffer());
 	}
-	const floats = (text) => new Float32Array(bytes(text).buffer);
+
+	/** The same as float32: packed are the first bytes of all, then the second ones, and
+      so on, for those are alike. */
+	async function floats(text) {
+		const packed = await bytes(text);
+		const count = packed.length / 4;
+		const found = new Uint8Array(packed.length);
+		packed.forEach(
+			(byte, i) => (found[4 * (i % count) + Math.floor(i / count)] = byte),
+		);
+		return new Float32Array(found.buffer);
+	}
 
 	return {
 		...{
@@ -398,6 +415,7 @@ const Engine = (() => {
 			field,
 			floats,
 			inside,
+			readsDigits,
 			run,
 			softmax,
 		},

@@ -1,0 +1,174 @@
+"use strict";
+/* One way to tell ink from paper in a view, and the pieces of ink as digits (`_Look` in
+   kerasconv/pictures/scene.py). A piece is which pixels of a part of the view are the ink
+   of one digit: `own`, at row `top`, column `left`, and how much ink it is. */
+
+const Looking = (() => {
+	const { DETAIL, THIN, EDGE, FOLD } = DATA.constants.scene;
+	const { box, cut, enlarged, grown, image, median, placed, quantile } = Raster;
+	const { resize, round, spread, where, window, without } = Raster;
+	const FAINT = Math.fround(0.15);
+
+	/** What is ink in a view of a picture: `base` is the picture, `level` the view. */
+	class Look {
+		constructor(facts) {
+			Object.assign(this, facts);
+			this.step = this.base.height / this.mask.height;
+		}
+
+		pieces() {
+			const { of, groups } = Strokes.grouped(this.mask, this.strength);
+			const labels = image(this.mask.height, this.mask.width, of);
+			return groups.map((group) => {
+				const part = (picture) => cut(picture, group);
+				const mine = new Set(group.parts);
+				const own = where(part(labels), (number) => mine.has(number));
+				const [strong, paper] = [this.strength, this.paper].map(part);
+				let weight = 0;
+				own.values.forEach((v, i) => {
+					if (v) weight += Math.fround(strong.values[i] * paper.values[i]);
+				});
+				return { own, top: group.top, left: group.left, weight };
+			});
+		}
+
+		/** Whether a piece lies along an edge: on one side all is as dark as it is. */
+		isEdge({ own, top, left }) {
+			const reach = 6;
+			const around = {
+				top: Math.max(0, top - reach),
+				left: Math.max(0, left - reach),
+				bottom: Math.min(this.mask.height, top + own.height + reach),
+				right: Math.min(this.mask.width, left + own.width + reach),
+			};
+			const [level, mask] = [this.level, this.mask].map((each) => cut(each, around));
+			const ink = placed(own, top - around.top, left - around.left, level);
+			const near = grown(ink, 2);
+			const ring = without(without(grown(near, reach - 2), near), mask);
+			const levels = (of) => level.values.filter((_, i) => of.values[i]);
+			const beside = levels(ring);
+			if (!beside.length) return false;
+			const middle = median(levels(ink));
+			const [dark, light] = [0.2, 0.8].map((share) => quantile(beside, share) - middle);
+			const crosses =
+				(top === 0 && top + own.height === this.mask.height) ||
+				(left === 0 && left + own.width === this.mask.width);
+			return dark < (crosses ? FOLD : EDGE) * light;
+		}
+
+		/** [left, top, right, bottom] of a piece in pixels of the reader's picture. */
+		box({ own, top, left }) {
+			const sides = [left, top, left + own.width, top + own.height];
+			return sides.map((v, i) =>
+				round(this.scale * (this.step * v + (i % 2 ? this.top : this.left))),
+			);
+		}
+
+		/** The ink of a piece as an MNIST digit, looked at closer where it is small. */
+		digit(piece) {
+			return fitted(thickened(this.detail(piece).level));
+		}
+
+		/** The ink of a piece, as much of it as a digit has use for, and its mask. */
+		detail(piece) {
+			const [height, width] = [piece.own.height + 4, piece.own.width + 4];
+			const [top, left] = [piece.top - 2, piece.left - 2];
+			let own = placed(piece.own, 2, 2, { height, width });
+			let near = spread(own);
+			let strength = window(this.strength, top, left, height, width);
+			const longer = Math.max(piece.own.height, piece.own.width);
+			const closer = Math.min(this.step, (1.5 * DETAIL) / longer);
+			const size = [round(width * closer), round(height * closer)];
+			const resized = ({ values, ...rest }) =>
+				resize({ ...rest, values: Float32Array.from(values) }, ...size, "bilinear");
+			const above = (mask, level) => {
+				const least = Math.fround(level);
+				return where(resized(mask), (v) => v > least);
+			};
+			if (closer > 1.2) {
+				const corners = [left, top, left + width, top + height];
+				const crop = enlarged(this.base, ...size, corners.map((v) => this.step * v)); // prettier-ignore
+				strength = Ink.strength(crop, resized(window(this.paper, top, left, height, width))); // prettier-ignore
+				near = above(near, 0.3);
+				own = above(own, 0.5);
+			} else if (closer < 0.8) {
+				// more pixels than a digit of 20 has use for
+				const values = strength.values.map((v, i) => (near.values[i] ? v : 0));
+				strength = resized({ ...strength, values });
+				near = above(near, 0.2);
+				own = above(own, 0.5);
+			}
+			const inked = strength.values.filter((_, i) => own.values[i]).sort();
+			const full = inked.length ? inked[round(0.6 * (inked.length - 1))] : 0;
+			const level = strength.values.map((v, i) => {
+				const share = Math.fround(Math.min(v / Math.max(full, Math.fround(1e-6)), 1));
+				return near.values[i] && share >= FAINT ? share : 0;
+			});
+			return { level: { ...strength, values: level }, own };
+		}
+	}
+
+	/** Ink as an MNIST digit. */
+	function fitted(level) {
+		const at = box(where(level, (v) => v > 0.25));
+		if (!at) return new Float32Array(28 * 28);
+		return Prepare.unit(Prepare.centred(Prepare.fitted(cut(level, at))));
+	}
+
+	/** The mean distance of a mask's pixels from what is none of it. */
+	function depth(mask) {
+		const { height, width, values } = mask;
+		const near = new Float64Array(values.length); // up and down alone
+		for (let x = 0; x < width; x++)
+			for (const [first, last, step] of [
+				[0, height, 1],
+				[height - 1, -1, -1],
+			])
+				// prettier-ignore
+				for (let y = first, away = Infinity; y !== last; y += step) {
+					const i = y * width + x;
+					away = values[i] ? away + 1 : 0;
+					near[i] = step > 0 ? away : Math.min(near[i], away);
+				}
+		let [sum, pixels] = [0, 0];
+		values.forEach((v, i) => {
+			if (!v) return;
+			const [row, column] = [i - (i % width), i % width];
+			let least = Infinity;
+			for (let x = 0; x < width; x++)
+				least = Math.min(least, near[row + x] ** 2 + (column - x) ** 2);
+			sum += Math.sqrt(least);
+			pixels++;
+		});
+		return pixels ? sum / pixels : null;
+	}
+
+	/** Ink of a thin pen made as thick as MNIST's thinnest. */
+	function thickened(level) {
+		const mask = where(level, (v) => v > 0.5);
+		const mean = depth(mask);
+		if (mean === null) return level;
+		// In a stroke the mean depth is a quarter of its width.
+		const breadth = 4 * mean - 1;
+		const { top, bottom, left, right } = box(mask);
+		const missing = THIN * Math.max(bottom - top, right - left) - breadth;
+		if (missing <= 0.5) return level;
+		const side = round(missing) | 1;
+		const reach = side >> 1;
+		const [height, width] = [level.height + 2 * side, level.width + 2 * side];
+		const found = new Float32Array(height * width);
+		for (let y = 0, i = 0; y < level.height; y++)
+			for (let x = 0; x < level.width; x++, i++) {
+				if (!level.values[i]) continue;
+				for (let r = -reach; r <= reach; r++)
+					for (let c = -reach; c <= reach; c++) {
+						if (r * r + c * c > (side / 2) ** 2) continue;
+						const at = (y + side + r) * width + x + side + c;
+						found[at] = Math.max(found[at], level.values[i]);
+					}
+			}
+		return image(height, width, found);
+	}
+
+	return { Look, fitted, thickened };
+})();
