@@ -190,6 +190,16 @@ def test_light_lines_and_desks_change_no_answer(reader, page):
 
 
 @pytest.mark.once
+def test_a_digit_is_not_read_as_one_with_the_line_under_it(reader, digits):
+    """A 7 and the line look like a 2."""
+    grey = np.pad(row(digits, "7", 30), 60, constant_values=0.95)
+    rows, columns = (np.flatnonzero((grey < 0.6).any(a)) for a in (1, 0))
+    below = slice(rows[-1] + 6, rows[-1] + 14)
+    grey[below, columns[0] - 20 : columns[-1] + 20] = 0.15
+    assert read(reader, grey).text == "7"
+
+
+@pytest.mark.once
 def test_a_digit_as_in_mnist_comes_through_bit_for_bit(reader, digits):
     for image in digits[0][:20]:
         answer = reader.prepare(image)
@@ -218,9 +228,9 @@ def test_what_is_no_digit_is_refused(reader):
 
 @pytest.mark.once
 def test_a_clumsy_digit_is_likelier_among_digits_than_alone_or_among_letters():
-    def judged(*confidences, height=40):
+    def judged(*confidences, height=40, top=0):
         boxes = [(50 * i, 0, 50 * i + 30, 40) for i in range(len(confidences))]
-        boxes[-1] = (*boxes[-1][:3], height)
+        boxes[-1] = (boxes[-1][0], top, boxes[-1][2], top + height)
         blank = np.zeros((28, 28), np.float32)
         found = [Found(blank, *each) for each in zip(boxes, confidences, strict=True)]
         return [each.confidence for each in scene._among_digits(found)]
@@ -229,6 +239,7 @@ def test_a_clumsy_digit_is_likelier_among_digits_than_alone_or_among_letters():
     assert judged(*alone) == alone
     assert judged(*among_letters) == among_letters
     assert judged(*low, height=12) == low
+    assert judged(*low, top=30) == low  # as the edge of a sheet is, in no line with it
     *others, last = judged(0.99, 0.98, 0.1)
     assert others == [0.99, 0.98]
     assert last / (1 - last) == pytest.approx(20 * 0.1 / 0.9)
@@ -251,9 +262,13 @@ def test_the_bar_of_a_letter_is_no_line_under_a_digit(letter):
 def test_lines_that_reach_beyond_a_digit_are_taken_out():
     one = np.zeros((300, 400), bool)
     one[60:240, 190:206] = True
-    for top, left, right in ((236, 130, 270), (150, 0, 400)):
+    for top, thick, left, right in (
+        (236, 6, 130, 270),
+        (236, 22, 130, 270),
+        (150, 6, 0, 400),
+    ):
         mask = one.copy()
-        mask[top : top + 6, left:right] = True
+        mask[top : top + thick, left:right] = True
         lying, _ = strokes.without_lines(mask)
         assert (lying ^ one)[:, :185].sum() == (lying ^ one)[:, 211:].sum() == 0
     mask = one.copy()

@@ -22,6 +22,9 @@ _THIN = 0.085
 # So confident that no other way is tried; where the rim tells what is paper, and this
 # share of all that differs from it is the digit, less will do.
 _CERTAIN, _SETTLED, _ALL = 0.9, 0.7, 0.95
+# Of the box about such ink the digit takes up at least this share; ink in which it does
+# not is worth so much as one digit.
+_WHOLE, _MIXED = 0.85, 0.25
 # Ink that covers more than this share of a picture may be a shadow.
 _INKED = 0.2
 # So confident that two pieces are one digit.
@@ -38,6 +41,8 @@ _EDGE = 0.25
 _FOLD = 0.6
 # Among digits it is so many times as likely that what is as high is one as well.
 _NEIGHBOURS = 20
+# What stands beside a digit shares this much of the rows of the lower one.
+_BESIDE = 0.7
 # So many neighbours are tried as one digit in each look, and so many pieces as two in
 # those without the edges of shadows, of which there are as many again.
 _TRIES, _CUTS = 8, 3
@@ -239,10 +244,11 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
     closes: tuple[bool, ...] = (False, True)
     if easy is not None:
         digit, weight, cut = easy
-        clear = cut is None or cut.share > _ALL
+        one = cut is None or _is_one(cut)
+        clear = one and (cut is None or cut.share > _ALL)
         if clear and (cut is None or digit.confidence > _SETTLED):
             return [digit]
-        best = (_worth([digit], [weight]), [digit])
+        best = (_worth([digit], [weight if one else _MIXED * weight]), [digit])
         if cut is not None and clear and _covered(cut, grey) < _INKED:
             # What is paper is known, and that no shadow was taken for ink.
             darks, closes = (cut.dark,), (False,)
@@ -341,6 +347,16 @@ def _covered(cut: paper.Cut, grey: np.ndarray) -> float:
     left, top, right, bottom = cut.box
     inked = float((cut.ink > 0.3 * cut.ink.max()).mean())
     return inked * (right - left) * (bottom - top) / grey.size
+
+
+def _is_one(cut: paper.Cut) -> bool:
+    """Whether all of the ink that was cut out makes one digit, without a line."""
+    ink = np.pad(cut.ink, 1)
+    mask = ink > 0.3 * ink.max()
+    _, groups = strokes.grouped(mask, ink)
+    rows, columns = paper.box(mask)
+    whole = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return len(groups) == 1 and groups[0].height * groups[0].width > _WHOLE * whole
 
 
 def _easy(
@@ -537,13 +553,19 @@ def _in_context(found: list[Found], weights: list[float]) -> list[Found]:
 
 
 def _among_digits(found: list[Found]) -> list[Found]:
-    """Surer of what is as high as the others, of which two thirds surely are digits."""
-    heights = np.array([each.box[3] - each.box[1] for each in found])
+    """Surer of what is as high as the others, of which two thirds surely are digits.
+
+    It stands beside one of those; the edge of a shadow or a sheet seldom does.
+    """
+    _, tops, _, bottoms = np.array([each.box for each in found]).T
+    heights = bottoms - tops
     sure = np.array([each.confidence > _CERTAIN for each in found])
     if not sure.any() or sure.all():
         return found
     ratio = heights / np.median(heights[sure])
-    likely = (ratio > 0.6) & (ratio < 1.6) & ~sure
+    shared = np.minimum.outer(bottoms, bottoms) - np.maximum.outer(tops, tops)
+    beside = shared / np.minimum.outer(heights, heights) > _BESIDE
+    likely = (ratio > 0.6) & (ratio < 1.6) & ~sure & beside[:, sure].any(1)
     if 3 * sure.sum() < 2 * (len(found) - 1):
         return found
     odds = [_NEIGHBOURS if each else 1.0 for each in likely]

@@ -76,7 +76,7 @@ def _lines(mask: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     columns = runs.sum(0)
     starts = (np.diff(runs.astype(np.int8), axis=0, prepend=0) == 1).sum(0)
     width = float(np.median(columns[starts > 0] / starts[starts > 0]))
-    if width > 0.04 * max(mask.shape):
+    if width > 0.065 * max(mask.shape):
         return none, none
     crossing = _opened(mask.astype(np.uint8), round(1.6 * width) + 2, axis=0)
     return runs, crossing.astype(bool)
