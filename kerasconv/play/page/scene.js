@@ -5,8 +5,10 @@
 const Scene = (() => {
 	const { VIEW, CLOSER, CERTAIN, SETTLED, ALL, INKED, SURE, HALF, SEVERAL, OF_CUT } =
 		DATA.constants.scene;
-	const { NARROWEST, EDGE, NEIGHBOURS, TRIES, CUTS } = DATA.constants.scene;
-	const { blurred, box, both, count, cut, largest, median, placed, round } = Raster;
+	const { NARROWEST, EDGE, NEIGHBOURS, BESIDE, TRIES, CUTS, WHOLE, MIXED } =
+		DATA.constants.scene;
+	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
+		Raster;
 	const { shrunk, where, without } = Raster;
 	const { Look, fitted, thickened } = Looking;
 	const sum = (list) => list.reduce((a, b) => a + b, 0);
@@ -20,9 +22,10 @@ const Scene = (() => {
 		let [darks, closes] = [[true, false], [false, true]]; // prettier-ignore
 		if (first) {
 			const { digit, weight, ink } = first;
-			const clear = !ink || ink.share > ALL;
+			const one = !ink || isOne(ink);
+			const clear = one && (!ink || ink.share > ALL);
 			if (clear && (!ink || digit.confidence > SETTLED)) return [digit];
-			best = { worth: worth([digit], [weight]), found: [digit] };
+			best = { worth: worth([digit], [one ? weight : MIXED * weight]), found: [digit] };
 			// What is paper is known, and that no shadow was taken for ink.
 			if (ink && clear && covered(ink, grey) < INKED)
 				[darks, closes] = [[ink.dark], [false]];
@@ -65,6 +68,17 @@ const Scene = (() => {
 		const least = 0.3 * largest(ink.values);
 		const inked = ink.values.filter((v) => v > least).length / ink.values.length;
 		return (inked * (right - left) * (bottom - top)) / grey.values.length;
+	}
+
+	/** Whether all of the ink that was cut out makes one digit, without a line. */
+	function isOne({ height, width, values }) {
+		const size = { height: height + 2, width: width + 2 };
+		const ink = placed(image(height, width, values), 1, 1, size);
+		const least = 0.3 * largest(values);
+		const mask = where(ink, (v) => v > least);
+		const { groups } = Strokes.grouped(mask, ink);
+		const area = ({ top, bottom, left, right }) => (bottom - top) * (right - left);
+		return groups.length === 1 && area(groups[0]) > WHOLE * area(box(mask));
 	}
 
 	/** The digit as `Prepare.digit` finds it, how much ink it is, and the ink. */
@@ -242,16 +256,26 @@ const Scene = (() => {
 		return found.map((each) => ({ ...each, confidence: share * each.confidence }));
 	}
 
-	/** Surer of what is as high as the others, of which two thirds surely are digits. */
+	/** Surer of what is as high as the others, of which two thirds surely are digits.
+
+      It stands beside one of those; the edge of a shadow or a sheet seldom does. */
 	function amongDigits(found) {
 		const high = ({ box: [, top, , bottom] }) => bottom - top;
+		const beside = (a, b) => {
+			const shared = Math.min(a.box[3], b.box[3]) - Math.max(a.box[1], b.box[1]);
+			return shared / Math.min(high(a), high(b)) > BESIDE;
+		};
 		const sure = found.filter((each) => each.confidence > CERTAIN);
 		if (!sure.length || 3 * sure.length < 2 * (found.length - 1)) return found;
 		const middle = median(sure.map(high));
 		return found.map((each) => {
 			const ratio = high(each) / middle;
 			const { confidence } = each;
-			const likely = ratio > 0.6 && ratio < 1.6 && !(confidence > CERTAIN);
+			const likely =
+				ratio > 0.6 &&
+				ratio < 1.6 &&
+				!(confidence > CERTAIN) &&
+				sure.some((other) => beside(each, other));
 			const more = likely ? NEIGHBOURS : 1;
 			return {
 				...each,

@@ -70,7 +70,7 @@ const Strokes = (() => {
 			if (starts) runsDown.push(pixels / starts);
 		}
 		const breadth = median(runsDown);
-		if (breadth > 0.04 * side) return { runs: none, crossing: none };
+		if (breadth > 0.065 * side) return { runs: none, crossing: none };
 		const down = opened(transposed(mask), round(1.6 * breadth) + 2);
 		return { runs, crossing: transposed(down) };
 	}
