@@ -7,7 +7,7 @@ milliseconds; a network of this size needs a fraction of one.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,11 +35,17 @@ _BEYOND = 16
 # about 0.3 s, in which it answers so many digits one by one.
 _PAYS = 1000
 
+# Multiplications in all for which compiling pays: NumPy does so many in that time.
+_WORTH = 2.5e9
+
 # Images a batch, where nobody says.
 _BATCH = 128
 
 # Backends whose compiled model takes any number of images; the others compile for each.
 _ANY_NUMBER = ("tensorflow", "openvino", "numpy")
+
+# Backends that take a while to compile what NumPy may do meanwhile.
+_COMPILE_LONG = ("jax",)
 
 # How often the weights of a model that is being trained are read before giving up.
 _READS = 100
@@ -50,8 +56,10 @@ class Predictor:
 
     It is compiled for one image and for `batch_size` images, each at its first use or
     by `warm_up`; any other number of images is cut into batches, and where a program
-    takes one number of images only (always on JAX) the last batch is padded. Inference
-    mode: dropout does nothing, batch normalisation uses its moving statistics.
+    takes one number of images only (always on JAX) the last batch is padded. On JAX,
+    NumPy answers the first images, about a thousand digits, of a network that is a
+    chain of Keras's own layers: for a few, compiling does not pay. Inference mode:
+    dropout does nothing, batch normalisation uses its moving statistics.
 
     The weights are those of the moment when it was made, on every backend, whatever
     becomes of the model later: make a new one after training further. It can be
@@ -118,13 +126,14 @@ class Predictor:
         self._model = model
         with _tracing:
             self._weights = _weights_of(model)
-            self._forward, self._takes_any = _forward_of(
-                model, self._weights, self.input_shape
-            )
+            program = _program_of(model, self._weights, self.input_shape)
+        self._forward, self._takes_any = program.forward, program.takes_any
+        # What answers so many images before anything is compiled.
+        self._first, self._left = program.first, program.worth
         self._compiled: set[int] = set()
         self._batch = batch_size or _BATCH
         # Images that are answered one by one before a batch is compiled.
-        self._alone = 0 if batch_size or self._takes_any else _PAYS
+        self._alone = 0 if batch_size or self._takes_any or self._left else _PAYS
 
     def __reduce__(self) -> tuple:
         with _tracing:
@@ -183,6 +192,7 @@ class Predictor:
         A server calls it before it takes requests. It takes some tenths of a second on
         JAX and, for a model that is no chain of Keras's own layers, on PyTorch.
         """
+        self._left = 0
         for count in (1, self._batch):
             self._run(np.zeros((count, *self.input_shape), np.float32))
         self._alone = 0
@@ -223,12 +233,15 @@ class Predictor:
 
     def _run_batch(self, images: np.ndarray) -> np.ndarray:
         missing = self._batch - len(images)
-        if missing and not self._takes_any:
+        if missing and not self._takes_any and self._left <= 0:
             padding = np.zeros((missing, *self.input_shape), np.float32)
             images = np.concatenate([images, padding])
         return self._run(images)[: self._batch - missing]
 
     def _run(self, images: np.ndarray) -> np.ndarray:
+        if self._first is not None and self._left > 0:
+            self._left -= len(images)
+            return self._first(images)
         # The first call with a shape traces the model.
         if len(images) not in self._compiled:
             with _tracing:
@@ -380,20 +393,35 @@ def _check_floats(model: Any) -> None:
         )
 
 
-def _forward_of(
-    model: Any, weights: list[np.ndarray], shape: Shape
-) -> tuple[Forward, bool]:
-    """What is fastest here: the network's steps, or else the network itself.
+class _Program(NamedTuple):
+    """How the images are answered here."""
 
-    And whether it takes any number of images, without compiling for each.
-    """
-    from kerasconv.compiled.steps import steps_of
+    forward: Forward
+    takes_any: bool
+    """Whether it takes any number of images, without compiling for each."""
+
+    first: Forward | None = None
+    """What answers at once, where `forward` takes a while to compile."""
+
+    worth: int = 0
+    """How many images `first` answers in that while."""
+
+
+def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program:
+    """What is fastest here: the network's steps, or else the network itself."""
+    from kerasconv.compiled.steps import multiplications, steps_of
 
     backend = keras.backend.backend()
-    if backend in _OF_STEPS and (steps := steps_of(model, weights)) is not None:
-        return _OF_STEPS[backend](steps, shape), backend != "openvino"
+    steps = steps_of(model, weights)
+    if steps is not None and backend in _OF_STEPS:
+        return _Program(_OF_STEPS[backend](steps, shape), backend != "openvino")
     answer = partial(_answer, model, list(model.weights))
-    return _COMPILERS[backend](answer, weights, shape), backend in _ANY_NUMBER
+    forward = _COMPILERS[backend](answer, weights, shape)
+    program = _Program(forward, backend in _ANY_NUMBER)
+    if steps is None or backend not in _COMPILE_LONG:
+        return program
+    worth = int(_WORTH / multiplications(steps))
+    return program._replace(first=_numpy_steps(steps, shape), worth=worth)
 
 
 def _answer(model: Any, variables: list, weights: Sequence[Any], images: Any) -> Any:
@@ -419,8 +447,8 @@ def _jax(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
     import jax
 
     # Arguments of the program, because the compiler would spend its time folding
-    # constants.
-    arrays = [jax.numpy.asarray(weight) for weight in weights]
+    # constants. `jax.numpy.asarray` would compile a program for each shape.
+    arrays = jax.device_put(weights)
     forward = jax.jit(answer)
     return lambda images: np.asarray(forward(arrays, images))
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gc
 import io
 import json
 import os
@@ -546,6 +547,18 @@ class TestOtherCommands:
         ended = run("train", "alexnet")
         assert ended.status == 2
         assert ended.is_one_line("alexnet", "mnist_cnn")
+
+    @pytest.mark.once
+    @pytest.mark.parametrize("on", [True, False])
+    def test_garbage_is_looked_for_after_the_imports_as_before(self, on):
+        before = gc.isenabled()
+        (gc.enable if on else gc.disable)()
+        try:
+            with _app.unswept():
+                assert not gc.isenabled()
+            assert gc.isenabled() == on
+        finally:
+            (gc.enable if before else gc.disable)()
 
     def test_interruption_is_one_line(self, run, monkeypatch):
         def interrupt(*_):

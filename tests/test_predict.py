@@ -36,7 +36,9 @@ def expected(model, digits):
 
 @pytest.fixture(scope="module")
 def predictor(model):
-    return Predictor(model, batch_size=16)
+    predictor = Predictor(model, batch_size=16)
+    predictor.warm_up()
+    return predictor
 
 
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 32, 64])
@@ -150,6 +152,7 @@ def test_the_caller_keeps_its_answers(predictor, digits):
 
 def test_only_two_shapes_are_ever_compiled(model, digits, monkeypatch):
     predictor = Predictor(model, batch_size=16)
+    predictor._left = 0  # as after the first images
     shapes = set()
     forward = predictor._forward
     monkeypatch.setattr(
@@ -158,6 +161,23 @@ def test_only_two_shapes_are_ever_compiled(model, digits, monkeypatch):
     for n in (0, 1, 2, 5, 16, 17, 40):
         predictor(digits[0][:n])
     assert shapes == {1, 16} or (predictor._takes_any and shapes == {1, 2, 5, 8, 16})
+
+
+@pytest.mark.parametrize("batch_size", [16, None])
+def test_the_first_images_are_answered_before_anything_is_compiled(
+    model, digits, expected, batch_size, monkeypatch
+):
+    if keras.backend.backend() != "jax":
+        pytest.skip("the others compile in no time, or nothing")
+    monkeypatch.setattr(predict, "_BATCH", 16)
+    predictor = Predictor(model, batch_size=batch_size)
+    predictor._left = 20
+    np.testing.assert_allclose(predictor(digits[0][0]), expected[0], atol=1e-6)
+    answers = predictor(digits[0][:18])
+    assert not predictor._compiled
+    np.testing.assert_allclose(answers, expected[:18], atol=1e-6)
+    np.testing.assert_allclose(predictor(digits[0]), expected, atol=1e-6)
+    assert predictor._compiled == {16}
 
 
 def test_without_a_batch_size_a_batch_is_compiled_when_it_pays(small, monkeypatch):
@@ -190,6 +210,7 @@ def test_dropout_is_off(model, digits):
 def test_eight_threads_get_fifty_right_answers_each(model, digits):
     # A fresh one, so that the threads race for its compilation too.
     predictor = Predictor(model, batch_size=16)
+    predictor._left = min(predictor._left, 100)
     truth = Predictor(model, batch_size=16)(digits[0])
     wrong, right, start = [], [], threading.Barrier(8)
 

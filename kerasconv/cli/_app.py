@@ -1,6 +1,7 @@
 """What all commands share: the application, its options, errors and progress."""
 
 import contextlib
+import gc
 import importlib
 import os
 import re
@@ -165,7 +166,7 @@ def start(backend: str | None) -> str:
     name = backends.activate(backend)
     for variable, value in backends.OURS.items():
         os.environ.setdefault(variable, value)
-    with hushed():
+    with hushed(), unswept():
         try:
             importlib.import_module("kerasconv._keras")
         except ImportError as error:
@@ -174,6 +175,18 @@ def start(backend: str | None) -> str:
                 "anew, or name another backend with --backend"
             ) from error
     return name
+
+
+@contextlib.contextmanager
+def unswept() -> Iterator[None]:
+    """Import without looking for garbage: there is none, and looking takes time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,16 @@ import numpy as np
 
 from kerasconv._keras import keras
 
-__all__ = ["Activate", "Convolve", "Flatten", "Multiply", "Pool", "Step", "steps_of"]
+__all__ = [
+    "Activate",
+    "Convolve",
+    "Flatten",
+    "Multiply",
+    "Pool",
+    "Step",
+    "multiplications",
+    "steps_of",
+]
 
 Pair = tuple[int, int]
 
@@ -250,6 +259,17 @@ _READERS: dict[type, Callable[[_Called, Value, list], list[Step]]] = {
     keras.layers.Activation: lambda called, *_: _activation(called),
     keras.layers.Dropout: _nothing,
 }
+
+
+def multiplications(steps: list[Step]) -> int:
+    """How many multiplications one image takes; at least 1."""
+    found = 1
+    for step in steps:
+        if isinstance(step, Convolve):
+            found += math.prod(step.size) * step.kernel.size
+        elif isinstance(step, Multiply):
+            found += step.kernel.size
+    return found
 
 
 def smaller(steps: list[Step]) -> list[Step]:

@@ -34,7 +34,7 @@ PLOT = CHECKOUT / "tutorials" / "_static" / "scale.svg"
 
 ENVIRONMENT = os.environ | {"KERAS_BACKEND": "jax"}
 
-MANY = {"PNG": 6_144, "scan": 1_024}
+MANY = {"PNG": 6_144, "scan": 3_072}
 SHARD = 128
 
 COSTS = """
