@@ -56,6 +56,7 @@ def contenders(backend, shape, ours):
         from kerasconv.predict import Predictor
 
         predictor = Predictor(mnist_cnn())
+        predictor.warm_up()
         yield Contender(
             "Predictor", lambda: predictor(images), error, "compiled", ours=True
         )

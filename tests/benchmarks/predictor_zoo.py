@@ -31,6 +31,7 @@ def race(backend, count, rounds):
         shape = (count, *model.inputs[0].shape[1:])
         images = np.random.default_rng(0).random(shape, "float32")
         predictor = Predictor(model)
+        predictor.warm_up()
         ways = [
             lambda m=model, x=images: m.predict(x, batch_size=BATCH, verbose=0),
             lambda p=predictor, x=images: p(x),
