@@ -47,15 +47,20 @@ const Draw = (() => {
 		return `background:rgba(${hue},${strength.toFixed(3)})`;
 	}
 
-	/** One map of values (height x width x maps) as an image: light is large, blue is
-	    negative, and `most` is the strongest. */
-	function pixels(values, height, width, maps, map, most) {
-		const image = new ImageData(width, height);
+	/** Maps of values (height x width x maps) as one image, `across` in a row: light is
+	    large, blue is negative, and `most` is the strongest. */
+	function pixels(values, height, width, maps, most, across = 1) {
+		const wide = across * width;
+		const image = new ImageData(wide, height * Math.ceil(maps / across));
 		const colours = new Uint32Array(image.data.buffer);
 		const scale = 1023 / (most || 1);
-		for (let i = 0, at = map; i < colours.length; i++, at += maps) {
-			const strength = Math.round(Math.abs(values[at]) * scale);
-			colours[i] = (values[at] < 0 ? BLUE : WARM)[Math.min(1023, strength)];
+		for (let m = 0; m < maps; m++) {
+			const first = Math.floor(m / across) * height * wide + (m % across) * width;
+			for (let y = 0, i = m; y < height; y++)
+				for (let x = 0; x < width; x++, i += maps) {
+					const strength = Math.min(1023, Math.round(Math.abs(values[i]) * scale));
+					colours[first + y * wide + x] = (values[i] < 0 ? BLUE : WARM)[strength];
+				}
 		}
 		return image;
 	}

@@ -164,16 +164,18 @@ const Maps = (() => {
 			const context = canvas.getContext("2d");
 			context.clearRect(0, 0, across, down);
 			context.imageSmoothingEnabled = false;
-			spare.width = wide;
-			spare.height = high;
-			const small = spare.getContext("2d", { willReadFrequently: true });
+			// All maps put into a spare canvas at once: each change of it costs a copy.
+			const image = pixels(values, high, wide, maps, most, columns(panel));
+			spare.width = image.width;
+			spare.height = image.height;
+			spare.getContext("2d", { willReadFrequently: true }).putImageData(image, 0, 0);
 			for (let m = 0; m < maps; m++) {
-				small.putImageData(pixels(values, high, wide, maps, m, most), 0, 0);
 				const at = tile(panel, m);
 				const edge = (v) => Math.round(v * dense);
 				const [left, top] = [edge(at.left), edge(at.top)];
 				const [right, bottom] = [edge(at.left + at.width), edge(at.top + at.height)];
-				context.drawImage(spare, left, top, right - left, bottom - top);
+				const [x, y] = [(m % columns(panel)) * wide, Math.floor(m / columns(panel)) * high]; // prettier-ignore
+				context.drawImage(spare, x, y, wide, high, left, top, right - left, bottom - top); // prettier-ignore
 			}
 		}
 	}

@@ -6,14 +6,35 @@ const Microscope = (() => {
 	const sign = (v) => (v < 0 ? "−" : "+");
 	const size = (cells) => Math.max(...cells.map(Math.abs), 1e-9);
 
-	/** A grid of numbers; `cell` makes the content of each, or the number itself. */
-	function grid(label, numbers, wide, made = null, most = size(numbers)) {
+	let now = null; // what the fields and buttons act on: they outlive what they show
+	const kept = {};
+
+	/** The node of this name and shape that was made before, or a new one: fields and
+      buttons that are put in anew are dear to style and to lay out. */
+	function keep(name, shape, make) {
+		if (kept[name]?.shape !== shape) kept[name] = { shape, node: make() };
+		return kept[name].node;
+	}
+
+	/** A grid of numbers; `made` makes the content of each, or the number itself. */
+	function grid(label, numbers, wide, made = null) {
 		const box = element("div", { class: "grid", role: "group", "aria-label": label, style: `--wide:${wide}` }); // prettier-ignore
-		numbers.forEach((v, i) => {
-			const content = made ? made(v, i) : short(v);
-			box.append(element("span", { style: tint(v, most) }, content));
+		box.append(...numbers.map((v, i) => element("span", {}, made ? made(v, i) : "")));
+		const figure = element("figure", {}, box, element("figcaption", {}, label));
+		fill(figure, numbers, made ? null : short);
+		return figure;
+	}
+
+	/** Tints the cells of a grid, and writes what `text` says of each, in fields as well. */
+	function fill(figure, numbers, text) {
+		const most = size(numbers);
+		[...figure.firstChild.children].forEach((cell, i) => {
+			cell.style = tint(numbers[i], most);
+			if (!text) return;
+			const shown = text(numbers[i], i);
+			if (cell.firstElementChild) cell.firstElementChild.value = shown;
+			else cell.textContent = shown;
 		});
-		return element("figure", {}, box, element("figcaption", {}, label));
 	}
 
 	const line = (...parts) => element("p", { class: "sum" }, ...parts);
@@ -30,59 +51,62 @@ const Microscope = (() => {
 	}
 
 	/** Window x kernel = products, for one map of those that the layer is given. */
-	function products(term, layer, edit) {
+	function products({ cells }, layer) {
 		const wide = layer.size[1];
-		const pick = (key) => term.cells.map((cell) => cell[key]);
-		const input = (v, i) =>
+		const [values, weights, parts] = ["value", "weight", "product"].map((key) =>
+			cells.map((cell) => cell[key]),
+		);
+		const field = (_, i) =>
 			element("input", {
-				value: short(v),
 				inputmode: "text",
 				size: 3,
 				"aria-label": `weight, row ${Math.floor(i / wide)}, column ${i % wide}`,
 				"data-key": `w${i}`,
 				onchange(event) {
 					const typed = Number(event.target.value.replace("−", "-").replace(",", "."));
-					edit.weight(term.map, term.cells[i].at, Number.isFinite(typed) ? typed : v);
+					const { weight, at } = now.term.cells[i];
+					now.edit.weight(now.term.map, at, Number.isFinite(typed) ? typed : weight);
 				},
 			});
-		return element(
-			"div",
-			{ class: `slide wide${wide > 3 ? " large" : ""}` },
-			grid("window", pick("value"), wide, (v, i) =>
-				term.cells[i].outside ? "·" : short(v),
+		const slide = keep("products", `${wide},${cells.length}`, () =>
+			element(
+				"div",
+				{ class: `slide wide${wide > 3 ? " large" : ""}` },
+				grid("window", values, wide),
+				element("span", { class: "op" }, "×"),
+				grid("kernel", weights, wide, wide > 3 ? null : field),
+				element("span", { class: "op" }, "="),
+				grid("products", parts, wide),
 			),
-			element("span", { class: "op" }, "×"),
-			grid("kernel", pick("weight"), wide, wide > 3 ? null : input),
-			element("span", { class: "op" }, "="),
-			grid("products", pick("product"), wide),
 		);
+		const [window, , kernel, , product] = slide.children;
+		fill(window, values, (v, i) => (cells[i].outside ? "·" : short(v)));
+		fill(kernel, weights, short);
+		fill(product, parts, short);
+		return slide;
 	}
 
-	function kernels(edit, term) {
-		const box = element("div", { class: "buttons" });
-		for (const [name, numbers] of Object.entries(Engine.KERNELS))
-			box.append(
-				element("button", { "data-key": name, onclick: () => edit.kernel(term.map, numbers) }, name), // prettier-ignore
-			);
-		const back = () => edit.kernel(term.map, null);
-		box.append(element("button", { "data-key": "learned", onclick: back }, "Learned"));
-		return box;
+	function kernels() {
+		const button = (key, text, numbers) =>
+			element("button", { "data-key": key, onclick: () => now.edit.kernel(now.term.map, numbers) }, text); // prettier-ignore
+		return keep("kernels", "", () =>
+			element(
+				"div",
+				{ class: "buttons" },
+				...Object.entries(Engine.KERNELS).map(([name, numbers]) => button(name, name, numbers)), // prettier-ignore
+				button("learned", "Learned", null),
+			),
+		);
 	}
 
 	/** The part of each input map as a bar: up is more, down is less. */
 	function bars(terms, chosen, pick) {
 		const most = size(terms.map((term) => term.sum));
-		const box = element("div", { class: "bars", role: "group", "aria-label": "Contribution of each map" }); // prettier-ignore
-		terms.forEach((term, i) => {
-			const high = (50 * Math.abs(term.sum)) / most;
-			const bar = element("i", { class: term.sum < 0 ? "less" : "more", style: `height:${high}%` }); // prettier-ignore
-			const button = element(
+		const button = (_, i) =>
+			element(
 				"button",
 				{
 					"data-key": `b${i}`,
-					"aria-label": `map ${term.map}: ${short(term.sum)}`,
-					"aria-pressed": String(i === chosen),
-					tabindex: i === chosen ? "0" : "-1",
 					onclick: () => pick(i),
 					onkeydown(event) {
 						const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -93,14 +117,24 @@ const Microscope = (() => {
 						pick(next);
 					},
 				},
-				bar,
+				element("i"),
 			);
-			box.append(button);
+		const named = { class: "bars", role: "group", "aria-label": "Contribution of each map" }; // prettier-ignore
+		const box = keep("bars", terms.length, () =>
+			element("div", named, ...terms.map(button)),
+		);
+		terms.forEach((term, i) => {
+			const it = box.children[i];
+			it.setAttribute("aria-label", `map ${term.map}: ${short(term.sum)}`);
+			it.setAttribute("aria-pressed", String(i === chosen));
+			it.tabIndex = i === chosen ? 0 : -1;
+			it.firstChild.className = term.sum < 0 ? "less" : "more";
+			it.firstChild.style.height = `${(50 * Math.abs(term.sum)) / most}%`;
 		});
 		return box;
 	}
 
-	function convolution(told, term, pick, edit) {
+	function convolution(told, term, pick) {
 		const { layer, terms, sum, bias, before } = told;
 		const cells = layer.size[0] * layer.size[1];
 		const count = cells * terms.length;
@@ -117,12 +151,12 @@ const Microscope = (() => {
 			parts.push(bars(terms, term, pick));
 			parts.push(element("p", {}, `from map ${terms[term].map}: ${short(terms[term].sum)}`)); // prettier-ignore
 		}
-		parts.push(products(terms[term], layer, edit));
+		parts.push(products(terms[term], layer));
 		const all = terms.length > 1 ? `sum of all ${count}` : "sum";
 		const added = layer.bias ? ` ${sign(bias)} bias ${short(Math.abs(bias))}` : "";
 		parts.push(line(`${all} ${short(sum)}${added} = ${short(before)}`));
 		parts.push(activated(told, layer.activation));
-		if (cells === 9) parts.push(kernels(edit, terms[term]));
+		if (cells === 9) parts.push(kernels());
 		return parts;
 	}
 
@@ -204,10 +238,16 @@ const Microscope = (() => {
 			: null;
 		let parts;
 		if (told.layer.kind === "dense") parts = dense(told, chosen, name);
-		else if (told.terms) parts = convolution(told, chosen.term, pick, edit);
+		else if (told.terms) parts = convolution(told, chosen.term, pick);
 		else if (told.cells) parts = pool(told);
 		else parts = other(told);
-		host.replaceChildren(...parts.filter(Boolean));
+		now = { term: told.terms?.[chosen.term], edit };
+		parts = parts.filter(Boolean);
+		const before = [...host.childNodes];
+		const alike = parts.length === before.length;
+		if (alike && parts.every((part, i) => !part.isConnected || part === before[i]))
+			before.forEach((old, i) => old === parts[i] || old.replaceWith(parts[i]));
+		else host.replaceChildren(...parts);
 		if (focused) host.querySelector(`[data-key="${focused}"]`)?.focus();
 	}
 

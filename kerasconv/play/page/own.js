@@ -116,7 +116,7 @@ const Own = (() => {
 	/** A button that shows an image of 28 x 28 values. */
 	function thumbnail(label, values, most, onclick) {
 		const canvas = element("canvas", { width: 28, height: 28 });
-		canvas.getContext("2d").putImageData(pixels(values, 28, 28, 1, 0, most), 0, 0);
+		canvas.getContext("2d").putImageData(pixels(values, 28, 28, 1, most), 0, 0);
 		return element("button", { "aria-label": label, onclick }, canvas);
 	}
 
