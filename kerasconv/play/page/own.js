@@ -125,7 +125,7 @@ const Own = (() => {
 	function choose(host, images, take) {
 		const count = images.length;
 		const chosen = (at) => {
-			take(images[at].image, `Your own picture: ${count} digits were found, this is digit ${at + 1}`); // prettier-ignore
+			take(images[at].image, `${count} digits were found, this is digit ${at + 1}`); // prettier-ignore
 			[...host.children].forEach((button, i) =>
 				button.setAttribute("aria-pressed", String(i === at)),
 			);
