@@ -285,7 +285,8 @@ def test_a_fold_from_rim_to_rim_is_no_digit():
     for at in (200 + 0.03 * y - x, 150 + 0.02 * x - y):
         line = 0.92 - 0.1 * np.exp(-((at / 1.5) ** 2))
         step = 0.92 - 0.25 * (at > 0) * np.exp(-at.clip(0) / 40)
-        for paper in (line, step):
+        narrow = 0.92 - 0.1 * (at > 0) * np.exp(-at.clip(0) / 20)
+        for paper in (line, step, narrow):
             assert find_digits((paper + noise).astype(np.float32)) == []
 
 

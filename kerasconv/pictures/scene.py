@@ -240,6 +240,8 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
     """
     best: tuple[float, list[Found]] = (-np.inf, [])
     easy = _easy(grey, scale)
+    if easy is not None and _is_fold(easy, grey):
+        easy = None
     darks: tuple[bool, ...] = (True, False)
     closes: tuple[bool, ...] = (False, True)
     if easy is not None:
@@ -347,6 +349,16 @@ def _covered(cut: paper.Cut, grey: np.ndarray) -> float:
     left, top, right, bottom = cut.box
     inked = float((cut.ink > 0.3 * cut.ink.max()).mean())
     return inked * (right - left) * (bottom - top) / grey.size
+
+
+def _is_fold(easy: tuple[Found, float, paper.Cut | None], grey: np.ndarray) -> bool:
+    """Whether it runs from rim to rim, and does not surely look like a digit."""
+    digit, _, cut = easy
+    if cut is None or digit.confidence > _SETTLED:
+        return False
+    left, top, right, bottom = cut.box
+    height, width = grey.shape
+    return (top <= 1 and bottom >= height - 1) or (left <= 1 and right >= width - 1)
 
 
 def _is_one(cut: paper.Cut) -> bool:

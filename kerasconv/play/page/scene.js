@@ -17,7 +17,8 @@ const Scene = (() => {
       box [left, top, right, bottom], and how sure it is that this is a digit. `scale` is
       how many pixels of the reader's picture one of these is. */
 	function find(grey, scale = 1) {
-		const first = easy(grey, scale);
+		let first = easy(grey, scale);
+		if (first && isFold(first, grey)) first = null;
 		let best = { worth: -Infinity, found: [] };
 		let [darks, closes] = [[true, false], [false, true]]; // prettier-ignore
 		if (first) {
@@ -68,6 +69,13 @@ const Scene = (() => {
 		const least = 0.3 * largest(ink.values);
 		const inked = ink.values.filter((v) => v > least).length / ink.values.length;
 		return (inked * (right - left) * (bottom - top)) / grey.values.length;
+	}
+
+	/** Whether it runs from rim to rim, and does not surely look like a digit. */
+	function isFold({ digit, ink }, { height, width }) {
+		if (!ink || digit.confidence > SETTLED) return false;
+		const [left, top, right, bottom] = ink.box;
+		return (top <= 1 && bottom >= height - 1) || (left <= 1 && right >= width - 1);
 	}
 
 	/** Whether all of the ink that was cut out makes one digit, without a line. */
