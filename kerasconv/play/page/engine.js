@@ -386,7 +386,9 @@ const Engine = (() => {
 
 	/** The bytes that a text of the page's data stands for: packed, in base64. */
 	async function bytes(text) {
-		const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+		const letters = atob(text);
+		const packed = new Uint8Array(letters.length);
+		for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
 		const unpacked = new DecompressionStream("deflate-raw");
 		const stream = new Blob([packed]).stream().pipeThrough(unpacked);
 		return new Uint8Array(await new Response(stream).arrayBuffer());
