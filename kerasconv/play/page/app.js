@@ -2,7 +2,7 @@
 /* The page: its state, which the address holds, and what follows when it changes. */
 
 (() => {
-	const { element, frame, short } = Draw;
+	const { element, frame, short, write } = Draw;
 	const $ = (id) => document.getElementById(id);
 	if (typeof DATA === "undefined") {
 		$("old").style.animation = "none";
@@ -102,7 +102,7 @@
 			const [, bar, share] = item.firstChild.children;
 			item.classList.toggle("best", i === best);
 			bar.firstChild.style.width = `${100 * shares[i]}%`;
-			share.textContent = shares === values ? `${(100 * shares[i]).toFixed(1)} %` : short(values[i]); // prettier-ignore
+			write(share, shares === values ? `${(100 * shares[i]).toFixed(1)} %` : short(values[i])); // prettier-ignore
 		});
 	}
 
@@ -240,11 +240,7 @@
 	function show(image, what = OWN) {
 		told = what;
 		if (what === OWN) $("found").hidden = true;
-		const [high, wide] = net.input;
-		const shape = Math.min(Math.max(1 / 4, wide / high), 4);
-		$("pad").style = `aspect-ratio:${shape}; width:min(100%, ${100 * shape}%)`;
 		pad.show(image, net.input);
-		$("pad").setAttribute("aria-label", "Drawing pad. Arrow keys move the pen, space draws a dot, Shift with an arrow draws a line."); // prettier-ignore
 		changed();
 	}
 
@@ -280,6 +276,9 @@
 		if (how === "same") base = Engine.withPool(base, kind);
 		const before = net;
 		net = base;
+		const [high, wide] = net.input;
+		const shape = Math.min(Math.max(1 / 4, wide / high), 4);
+		$("pad").style = `aspect-ratio:${shape}; width:min(100%, ${100 * shape}%)`;
 		$("count").textContent = base.weights.length.toLocaleString("en");
 		choices();
 		if (

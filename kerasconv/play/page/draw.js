@@ -40,6 +40,11 @@ const Draw = (() => {
 		return made;
 	}
 
+	/** Writes a text where another stands: one that is put in anew is laid out anew. */
+	function write(node, text) {
+		if (node.textContent !== text) node.textContent = text;
+	}
+
 	/** The paper behind a number: orange for more than 0, blue for less. */
 	function tint(value, most) {
 		const strength = Math.min(0.55, (0.55 * Math.abs(value)) / (most || 1));
@@ -163,5 +168,5 @@ const Draw = (() => {
 		return self;
 	}
 
-	return { element, frame, pad, pixels, short, tint };
+	return { element, frame, pad, pixels, short, tint, write };
 })();

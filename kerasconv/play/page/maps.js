@@ -15,7 +15,7 @@ const Maps = (() => {
 	const POOLS = { max: "max", average: "average", lp: "Lp", weighted: "weighted" };
 	const GAP = 2; // pixels between maps
 	let panels = [];
-	let breadth = 0;
+	let [breadth, narrow] = [0, false];
 	const spare = document.createElement("canvas");
 
 	function title(layer, index) {
@@ -77,7 +77,6 @@ const Maps = (() => {
 
 	/** How many maps stand in a row: 16, 8 on a phone; numbers stand closer. */
 	function columns({ high, wide, maps }) {
-		const narrow = innerWidth <= 640;
 		if (high * wide === 1) return Math.min(maps, narrow ? 16 : 32);
 		return narrow || maps <= 8 ? 8 : 16;
 	}
@@ -143,6 +142,7 @@ const Maps = (() => {
 	function measure() {
 		const before = breadth;
 		breadth = panels[0]?.box.clientWidth;
+		narrow = innerWidth <= 640;
 		return breadth !== before;
 	}
 

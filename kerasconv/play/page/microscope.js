@@ -2,7 +2,7 @@
 /* The microscope: how one value was made, number by number. */
 
 const Microscope = (() => {
-	const { element, short, tint } = Draw;
+	const { element, short, tint, write } = Draw;
 	const sign = (v) => (v < 0 ? "−" : "+");
 	const size = (cells) => Math.max(...cells.map(Math.abs), 1e-9);
 
@@ -29,11 +29,12 @@ const Microscope = (() => {
 	function fill(figure, numbers, text) {
 		const most = size(numbers);
 		[...figure.firstChild.children].forEach((cell, i) => {
-			cell.style = tint(numbers[i], most);
+			const style = tint(numbers[i], most);
+			if (cell.getAttribute("style") !== style) cell.setAttribute("style", style);
 			if (!text) return;
 			const shown = text(numbers[i], i);
 			if (cell.firstElementChild) cell.firstElementChild.value = shown;
-			else cell.textContent = shown;
+			else write(cell, shown);
 		});
 	}
 
