@@ -31,7 +31,7 @@ from kerasconv.models import find_card
 from kerasconv.pictures import prepare_digit
 from kerasconv.reading import Answer, Reader
 
-THRESHOLDS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
+THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 0.9, 0.95)
 GROUPS = ("EASY", "HARD", "NUMBERS", "TOUCHING", "BLANKS", "NON_DIGITS")
 
 
