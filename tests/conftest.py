@@ -61,6 +61,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if SHARED_DATA.is_dir():
     os.environ.setdefault("TFDS_DATA_DIR", str(SHARED_DATA))
 
+# Every import and every collected test would have it look over all that there is;
+# `pytest_collection_finish` does so once.
+gc.disable()
+
 _ONCE = Path(RUN, "once.json")
 
 _results: dict[str, Counter] = {}
@@ -153,6 +157,7 @@ def pytest_collection_finish(session):
     # What was imported stays, and takes seconds to look over: no need to, each time.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _once():

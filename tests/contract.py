@@ -60,9 +60,9 @@ def on_the_first(*names):
     return pytest.mark.skipif(first != BACKEND, reason=f"it runs on {first}")
 
 
-def share(cases):
+def share(cases, *names):
     """What this backend takes of the cases: those that compile deal them out."""
-    others = scheduling.sharers("jax", "tensorflow", "openvino")
+    others = scheduling.sharers(*(names or ("jax", "tensorflow", "openvino")))
     return cases[others.index(BACKEND) :: len(others)] if BACKEND in others else cases
 
 
@@ -101,7 +101,9 @@ def gradient(layer, x, seed=1):
     return testing.gradient(layer, x, [cotangent.astype(x.dtype)])
 
 
-def keeps_the_contract(make, x, *, sums_channels=False, whole=False, **facts):
+def keeps_the_contract(
+    make, x, *, sums_channels=False, whole=False, gradients=True, **facts
+):
     """Hold one of our layers to the contract; return the report.
 
     Args:
@@ -109,6 +111,7 @@ def keeps_the_contract(make, x, *, sums_channels=False, whole=False, **facts):
         x: Batch of at least two images, channels last.
         sums_channels: Whether an output channel sees every input channel.
         whole: Whether to run every check, or `CORE` only.
+        gradients: Whether to compare gradients with differences, which compiles most.
         **facts: As `check_layer` takes them, where the layer differs from ours.
     """
     ours = {
@@ -121,6 +124,8 @@ def keeps_the_contract(make, x, *, sums_channels=False, whole=False, **facts):
     # A change that a mirrored border cancels is none, a NaN there is: the windows
     # themselves say more. And all layers load in a fresh process as one model.
     exclude = ["nan_stays_local", "loads_in_a_fresh_process"]
+    if not gradients:
+        exclude += ["gradient_by_input", "gradient_by_weights"]
     checks = None if whole else CORE
     report = check_layer(make, x, checks=checks, exclude=exclude, **{**ours, **facts})
     layer = built(make, x)

@@ -14,7 +14,8 @@ from xdist.scheduler import EachScheduling
 PART = 40
 """How many tests of a file a worker takes at most."""
 
-LONGEST = ("site", "play", "training", "types", "batch", "packaging", "devices")
+LONGEST = ("play", "site", "export", "training", "predict", "plotting", "devices")
+LONGEST += ("packaging", "batch", "cli_hostile", "backends", "cli", "types")
 """Files whose `once` tests take longest, which would end alone if they began last."""
 
 

@@ -258,7 +258,7 @@ def test_four_processes_at_a_first_use_all_answer_right(tmp_path, model, digits)
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_HOME"}
     environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     # One that starts at once, where there is one.
-    quick = ("openvino", "numpy", "torch", "jax", "tensorflow")
+    quick = ("numpy", "openvino", "torch", "jax", "tensorflow")
     environment["KERAS_BACKEND"] = min(backends.installed(), key=quick.index)
     processes = [
         subprocess.Popen(
