@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from contract import on_the_first
 
 from kerasconv import (
     backends,
@@ -34,7 +35,7 @@ import again
 
 ALL = sorted(cards())
 
-READERS = ("torch", "openvino", "jax", "tensorflow", "numpy")
+READERS = ("openvino", "jax", "torch", "tensorflow", "numpy")
 """The quickest first: all cards take minutes on each."""
 
 QUICKEST = min(backends.installed(), key=READERS.index)
@@ -281,9 +282,8 @@ def test_a_backend_is_held_to_the_one_farthest_from_it(monkeypatch):
     assert parity.measure("file") == pytest.approx(apart)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != QUICKEST, reason="a quicker backend reads them"
-)
+# OpenVINO, quickest to start, takes three times as long for an l2 or weighted pool.
+@on_the_first("torch", "openvino", "jax", "tensorflow", "numpy")
 @pytest.mark.parametrize("name", ALL)
 def test_the_whole_test_set_gives_the_cards_errors(name, monkeypatch):
     """That the backends agree is the test above's."""
