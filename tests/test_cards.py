@@ -24,7 +24,6 @@ from kerasconv import (
     recipes,
     training,
 )
-from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
 from kerasconv.models import ARCHITECTURES, Card, _card, cards, find_card, load_model
 from kerasconv.pictures import to_unit

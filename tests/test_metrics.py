@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasconv import metrics
@@ -84,6 +84,7 @@ def test_a_class_without_examples_has_accuracy_nought():
     assert facts["by_class"] == [1.0, 0.0]
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 )
