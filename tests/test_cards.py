@@ -247,6 +247,18 @@ def test_a_second_training_is_held_to_the_card(
     assert again.said(card, found, "on X").startswith(says)
 
 
+@pytest.mark.once
+def test_a_whole_second_training_says_how_well_it_reads(tmp_path):
+    runs = [{"validation_accuracy_by_epoch": [0.5, last]} for last in (0.95, 0.97)]
+    recorded = {"history": {"val_accuracy": [0.5, 0.97]}, "seeds": {"runs": runs}}
+    card = Card("mnist_cnn", "fast", tmp_path / "fast.keras", recorded)
+    says = again.ended(card, {"history": {"val_accuracy": [0.5, 0.9625]}})
+    assert says == (
+        "; all epochs again ended with 96.25% of the held-out images right, these "
+        "weights with 97.00%, the 2 seeds of the recipe with 95.00% to 97.00%"
+    )
+
+
 def test_any_two_backends_agree_within_1e_5(answers, backend):
     """Each leaves its answers to the others, and the later of two compares them."""
     folder = Path(os.environ["KERASCONV_TESTS"], "answers")
