@@ -291,6 +291,16 @@ def test_a_fold_from_rim_to_rim_is_no_digit():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("letter", "AHK")
+def test_a_letter_cut_from_rim_to_rim_is_no_digit_and_not_blank(letter):
+    drawn = Image.new("L", (300, 300), 255)
+    ImageDraw.Draw(drawn).text((50, 50), letter, 20, font=ImageFont.load_default(200))
+    left, top, right, bottom = Image.eval(drawn, lambda v: 255 - v).getbbox()
+    answer = read(Reader(), np.asarray(drawn.crop((left, top, right, bottom))))
+    assert answer.status == "no digit"
+
+
+@pytest.mark.once
 def test_min_confidence_moves_what_is_refused(page):
     grey, _ = page("3")
     drawn = Image.new("L", (300, 200), 240)

@@ -39,6 +39,8 @@ _NARROWEST = 0.55
 _EDGE = 0.25
 # The same of what runs from one rim of the picture to the other, as a fold does.
 _FOLD = 0.6
+# What runs from rim to rim, and does not surely look like a digit, is one so seldom.
+_CROSSING = 0.5
 # Among digits it is so many times as likely that what is as high is one as well.
 _NEIGHBOURS = 20
 # What stands beside a digit shares this much of the rows of the lower one.
@@ -240,8 +242,6 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
     """
     best: tuple[float, list[Found]] = (-np.inf, [])
     easy = _easy(grey, scale)
-    if easy is not None and _is_fold(easy, grey):
-        easy = None
     darks: tuple[bool, ...] = (True, False)
     closes: tuple[bool, ...] = (False, True)
     if easy is not None:
@@ -351,16 +351,6 @@ def _covered(cut: paper.Cut, grey: np.ndarray) -> float:
     return inked * (right - left) * (bottom - top) / grey.size
 
 
-def _is_fold(easy: tuple[Found, float, paper.Cut | None], grey: np.ndarray) -> bool:
-    """Whether it runs from rim to rim, and does not surely look like a digit."""
-    digit, _, cut = easy
-    if cut is None or digit.confidence > _SETTLED:
-        return False
-    left, top, right, bottom = cut.box
-    height, width = grey.shape
-    return (top <= 1 and bottom >= height - 1) or (left <= 1 and right >= width - 1)
-
-
 def _is_one(cut: paper.Cut) -> bool:
     """Whether all of the ink that was cut out makes one digit, without a line."""
     ink = np.pad(cut.ink, 1)
@@ -387,6 +377,9 @@ def _easy(
     image = to_unit(mnist.centred(mnist.fitted(cut.ink)))
     confidence = _confidence(image)
     left, top, right, bottom = cut.box
+    crosses = (top <= 1 and bottom >= height - 1) or (left <= 1 and right >= width - 1)
+    if crosses and confidence < _SETTLED:
+        confidence *= _CROSSING
     pixel = (right - left) * (bottom - top) / cut.ink.size
     step = max(1.0, max(grey.shape) / _VIEW)
     box = tuple(round(scale * side) for side in cut.box)

@@ -5,7 +5,7 @@
 const Scene = (() => {
 	const { VIEW, CLOSER, CERTAIN, SETTLED, ALL, INKED, SURE, HALF, SEVERAL, OF_CUT } =
 		DATA.constants.scene;
-	const { NARROWEST, EDGE, NEIGHBOURS, BESIDE, TRIES, CUTS, WHOLE, MIXED } =
+	const { CROSSING, NARROWEST, EDGE, NEIGHBOURS, BESIDE, TRIES, CUTS, WHOLE, MIXED } =
 		DATA.constants.scene;
 	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
 		Raster;
@@ -17,10 +17,12 @@ const Scene = (() => {
       box [left, top, right, bottom], and how sure it is that this is a digit. `scale` is
       how many pixels of the reader's picture one of these is. */
 	function find(grey, scale = 1) {
-		let first = easy(grey, scale);
-		if (first && isFold(first, grey)) first = null;
+		const first = easy(grey, scale);
 		let best = { worth: -Infinity, found: [] };
-		let [darks, closes] = [[true, false], [false, true]]; // prettier-ignore
+		let [darks, closes] = [
+			[true, false],
+			[false, true],
+		];
 		if (first) {
 			const { digit, weight, ink } = first;
 			const one = !ink || isOne(ink);
@@ -71,13 +73,6 @@ const Scene = (() => {
 		return (inked * (right - left) * (bottom - top)) / grey.values.length;
 	}
 
-	/** Whether it runs from rim to rim, and does not surely look like a digit. */
-	function isFold({ digit, ink }, { height, width }) {
-		if (!ink || digit.confidence > SETTLED) return false;
-		const [left, top, right, bottom] = ink.box;
-		return (top <= 1 && bottom >= height - 1) || (left <= 1 && right >= width - 1);
-	}
-
 	/** Whether all of the ink that was cut out makes one digit, without a line. */
 	function isOne({ height, width, values }) {
 		const size = { height: height + 2, width: width + 2 };
@@ -101,14 +96,16 @@ const Scene = (() => {
 		const ink = Prepare.findInk(grey);
 		if (!ink) return null;
 		const image = Prepare.unit(Prepare.centred(Prepare.fitted(ink)));
+		const { height, width } = grey;
 		const [left, top, right, bottom] = ink.box;
+		const crosses =
+			(top <= 1 && bottom >= height - 1) || (left <= 1 && right >= width - 1);
+		let confidence = Judge.odds(image).one;
+		if (crosses && confidence < SETTLED) confidence *= CROSSING;
 		const pixel = ((right - left) * (bottom - top)) / ink.values.length;
-		const step = Math.max(1, Math.max(grey.height, grey.width) / VIEW);
-		const digit = {
-			image,
-			box: ink.box.map((side) => round(scale * side)),
-			confidence: Judge.odds(image).one,
-		};
+		const step = Math.max(1, Math.max(height, width) / VIEW);
+		const box = ink.box.map((side) => round(scale * side));
+		const digit = { image, box, confidence };
 		return { digit, weight: (sum(ink.values) * pixel) / step ** 2, ink };
 	}
 
@@ -140,7 +137,17 @@ const Scene = (() => {
 					seen.push(mask);
 					const cuts = close ? 0 : CUTS;
 					const { strength } = ink;
-					yield new Look({ base: b, level: v, paper, strength, mask, top, left, scale, cuts }); // prettier-ignore
+					yield new Look({
+						base: b,
+						level: v,
+						paper,
+						strength,
+						mask,
+						top,
+						left,
+						scale,
+						cuts,
+					});
 				}
 			}
 		}
