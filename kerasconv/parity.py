@@ -73,7 +73,7 @@ def _answers(paths: Sequence[str | os.PathLike]) -> list[np.ndarray]:
     answers = []
     for path in paths:
         predictor = Predictor(load_model(Path(path)))
-        predictor.warm_up()  # or NumPy would answer on JAX
+        predictor.warm_up()  # or NumPy would answer on others
         images = digits
         if predictor.input_shape != digits.shape[1:]:
             random = np.random.default_rng(0)

@@ -45,7 +45,7 @@ _BATCH = 128
 _ANY_NUMBER = ("tensorflow", "openvino", "numpy")
 
 # Backends that take a while to compile what NumPy may do meanwhile.
-_COMPILE_LONG = ("jax",)
+_COMPILE_LONG = ("jax", "tensorflow", "openvino")
 
 # How often the weights of a model that is being trained are read before giving up.
 _READS = 100
@@ -56,10 +56,11 @@ class Predictor:
 
     It is compiled for one image and for `batch_size` images, each at its first use or
     by `warm_up`; any other number of images is cut into batches, and where a program
-    takes one number of images only (always on JAX) the last batch is padded. On JAX,
-    NumPy answers the first images, about a thousand digits, of a network that is a
-    chain of Keras's own layers: for a few, compiling does not pay. Inference mode:
-    dropout does nothing, batch normalisation uses its moving statistics.
+    takes one number of images only (always on JAX) the last batch is padded. Of a
+    network that is a chain of Keras's own layers NumPy answers the first images, about
+    a thousand digits, on JAX, TensorFlow and OpenVINO: for a few, compiling does not
+    pay. Inference mode: dropout does nothing, batch normalisation uses its moving
+    statistics.
 
     The weights are those of the moment when it was made, on every backend, whatever
     becomes of the model later: make a new one after training further. It can be
@@ -414,14 +415,28 @@ def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program
     backend = keras.backend.backend()
     steps = steps_of(model, weights)
     if steps is not None and backend in _OF_STEPS:
-        return _Program(_OF_STEPS[backend](steps, shape), backend != "openvino")
-    answer = partial(_answer, model, list(model.weights))
-    forward = _COMPILERS[backend](answer, weights, shape)
-    program = _Program(forward, backend in _ANY_NUMBER)
+        make = partial(_OF_STEPS[backend], steps, shape)
+        takes_any = backend != "openvino"
+    else:
+        answer = partial(_answer, model, list(model.weights))
+        make = partial(_COMPILERS[backend], answer, weights, shape)
+        takes_any = backend in _ANY_NUMBER
     if steps is None or backend not in _COMPILE_LONG:
-        return program
+        return _Program(make(), takes_any)
     worth = int(_WORTH / multiplications(steps))
-    return program._replace(first=_numpy_steps(steps, shape), worth=worth)
+    return _Program(_later(make), takes_any, _numpy_steps(steps, shape), worth)
+
+
+def _later(make: Callable[[], Forward]) -> Forward:
+    """A forward pass that is made at its first call, which holds the lock."""
+    made: list[Forward] = []
+
+    def forward(images):
+        if not made:
+            made.append(make())
+        return made[0](images)
+
+    return forward
 
 
 def _answer(model: Any, variables: list, weights: Sequence[Any], images: Any) -> Any:

@@ -635,8 +635,10 @@ class TestPreparing:
         pictures = [str(p) for p in sorted(folder.glob("*.png"))] * 6
         assert len([*preparing.prepared(Quick().prepare, pictures, workers=2)]) == 78
 
-    def test_no_more_than_some_chunks_are_begun_beyond_the_oldest(self, monkeypatch):
-        begun, pending = [], []
+    @pytest.fixture
+    def workers(self, monkeypatch):
+        """Workers that do nothing, and the jobs that each has, newest last."""
+        pending = []
 
         class Pool:
             def submit(self, work, job):
@@ -657,13 +659,20 @@ class TestPreparing:
 
         monkeypatch.setattr(engines, "_pool", Pool)
         monkeypatch.setattr(engines.futures, "wait", wait)
+        return pending
+
+    def test_a_worker_has_its_next_job_before_a_result_is_handed_out(self, workers):
+        for done, _ in enumerate(engines.processes(None, range(5), workers=1), 1):
+            assert [job for _, job in workers] == [*range(5)][done : done + 1]
+
+    def test_no_more_than_some_chunks_are_begun_beyond_the_oldest(self, workers):
+        begun, done = [], []
 
         def jobs():
             for i in range(20):
                 begun.append(i)
                 yield i
 
-        done = []
         for _, result in engines.processes(None, jobs(), workers=2, ahead=5):
             done.append(result)
             oldest = min(set(range(21)) - set(done))

@@ -98,11 +98,15 @@ def processes(
                 pool.shutdown()
         running[future], pools[future] = (number, job, deaths), pool
 
+    finished: list[tuple[Any, Any]] = []
+    failed: BaseException | None = None
     try:
         while True:
             oldest = min((number for number, _, _ in running.values()), default=begun)
-            while len(running) < (workers or cores()) and (
-                ahead is None or begun < oldest + ahead
+            while (
+                failed is None
+                and len(running) < (workers or cores())
+                and (ahead is None or begun < oldest + ahead)
             ):
                 try:
                     job = next(jobs)
@@ -110,9 +114,15 @@ def processes(
                     break
                 begin(begun, job, 0)
                 begun += 1
+            # Only now, when the workers have the next jobs: whoever takes the results
+            # may be at it for long.
+            yield from finished
+            if failed is not None:
+                raise failed
             if not running:
                 return
             done, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
+            finished = []
             for future in done:
                 number, job, deaths = running.pop(future)
                 pool = pools.pop(future)
@@ -127,11 +137,11 @@ def processes(
                         ) from error
                     begin(number, job, deaths + 1)
                     continue
-                except BaseException:
-                    free.append(pool)
-                    raise
+                except BaseException as error:
+                    failed = error
+                else:
+                    finished.append((job, result))
                 free.append(pool)
-                yield job, result
     finally:
         for pool in pools.values():
             _end(pool)

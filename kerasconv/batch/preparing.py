@@ -23,7 +23,7 @@ _PAYS = 2.0
 _TRIED = 32
 
 # Seconds of work that are handed over at a time, and in how many pictures at most.
-_CHUNK = 0.1
+_CHUNK = 0.25
 _LARGEST = 256
 
 Job = tuple[int, list[Any]]
