@@ -69,10 +69,10 @@ class Predictor:
     Args:
         model: A built Keras model with one image input and one output.
         batch_size: Images a batch. Larger batches need more memory and, for networks
-            of this size, are no faster. With None images are answered one by one until
-            they are a thousand in all, and in batches of 128 from then on: for a
-            program that may have a few images only, of which none shall wait for a
-            second compilation.
+            of this size, are no faster. With None it is 128, and where NumPy does not
+            answer the first images they are answered one by one until they are a
+            thousand in all: for a program that may have a few images only, of which
+            none shall wait for a second compilation.
         input_range: The least and the largest value of an image as the model takes
             it: uint8 pixels are brought to it. (0, 255) suits a model that begins
             with its own `Rescaling`.

@@ -216,8 +216,6 @@ def test_the_magnitude_of_a_constant_image_and_its_gradient_are_exactly_zero(
 ):
     if mode == "XLA" and BACKEND != "tensorflow":
         pytest.skip(f"{BACKEND} has one compiler")
-    if not mode and BACKEND == "jax" and name == "sobel":
-        pytest.skip("compiled, which takes half as long, is the same derivative")
     x = constant_images(2)[:4]
     op = functools.partial(
         getattr(ops, name),
