@@ -1,5 +1,6 @@
 """Many pictures into a folder: every picture a row, once, whatever happens."""
 
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -678,6 +679,24 @@ class TestPreparing:
             oldest = min(set(range(21)) - set(done))
             assert max(begun) < oldest + 5 + 1
         assert sorted(done) == list(range(20))
+
+    def test_no_worker_stays_that_had_its_job_when_ctrl_c_came(self, monkeypatch):
+        stop = engines._surroundings
+
+        @contextlib.contextmanager
+        def interrupted():
+            with stop():
+                yield
+            raise KeyboardInterrupt  # as it was held back until here
+
+        monkeypatch.setattr(engines, "_surroundings", interrupted)
+        never_done = functools.partial(select.select, [], [], [])
+        with pytest.raises(KeyboardInterrupt):
+            next(engines.processes(never_done, [600.0], workers=1))
+        left = multiprocessing.active_children()
+        for worker in left:
+            worker.kill()
+        assert not left
 
 
 class TestCommand:

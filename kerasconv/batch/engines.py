@@ -81,28 +81,30 @@ def processes(
     """
     jobs = iter(jobs)
     free: deque[futures.ProcessPoolExecutor] = deque()
-    running: dict[futures.Future, tuple[int, Any, int]] = {}
-    pools: dict[futures.Future, futures.ProcessPoolExecutor] = {}
+    busy: list[futures.ProcessPoolExecutor] = []
+    running: dict[futures.Future, tuple[int, Any, int, futures.ProcessPoolExecutor]]
+    running = {}
     begun = 0
 
     def begin(number: int, job: Any, deaths: int) -> None:
         while True:
             pool = free.popleft() if free else _pool()
+            # Before it has the job: a Ctrl-C may come before `submit` returns.
+            busy.append(pool)
             try:
                 with _surroundings():
                     future = pool.submit(work, job)
                 break
-            except (
-                futures.BrokenExecutor
-            ):  # its process died while it had nothing to do
+            except futures.BrokenExecutor:  # it died while it had nothing to do
+                busy.remove(pool)
                 pool.shutdown()
-        running[future], pools[future] = (number, job, deaths), pool
+        running[future] = (number, job, deaths, pool)
 
     finished: list[tuple[Any, Any]] = []
     failed: BaseException | None = None
     try:
         while True:
-            oldest = min((number for number, _, _ in running.values()), default=begun)
+            oldest = min((number for number, *_ in running.values()), default=begun)
             while (
                 failed is None
                 and len(running) < (workers or cores())
@@ -124,8 +126,8 @@ def processes(
             done, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
             finished = []
             for future in done:
-                number, job, deaths = running.pop(future)
-                pool = pools.pop(future)
+                number, job, deaths, pool = running.pop(future)
+                busy.remove(pool)
                 try:
                     result = future.result()
                 except futures.BrokenExecutor as error:
@@ -143,7 +145,7 @@ def processes(
                     finished.append((job, result))
                 free.append(pool)
     finally:
-        for pool in pools.values():
+        for pool in busy:
             _end(pool)
         for pool in free:
             pool.shutdown()
