@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from kerasconv.pictures.strokes import spread
+
 # The ink is sought in a view of at most _VIEW pixels a side, which averages noise
 # away, and again closer until it takes up _DETAIL of them. Measured on scans made of
 # test digits: finer views gain nothing on clean ones and lose dithered ones.
@@ -25,12 +27,14 @@ class Cut:
         share: how much this ink is of all that differs from the paper, by squares, from
             0 to 1; without its halo.
         dark: whether it is darker than the paper.
+        parts: how many groups of pixels it is; corners touch.
     """
 
     ink: np.ndarray
     box: tuple[float, float, float, float]
     share: float
     dark: bool
+    parts: int
 
 
 def find_ink(grey: np.ndarray) -> Cut | None:
@@ -44,7 +48,7 @@ def find_ink(grey: np.ndarray) -> Cut | None:
         step = max(1.0, (right - left) / _VIEW, (bottom - top) / _VIEW)
         size = [max(1, round(side / step)) for side in (right - left, bottom - top)]
         view = picture.resize(size, Image.Resampling.BOX, (left, top, right, bottom))
-        ink, mask, share, dark = _separated(np.asarray(view), least / step**2)
+        ink, mask, share, dark, parts = _separated(np.asarray(view), least / step**2)
         rows, columns = box(mask)
         digit = ink[rows, columns]
         if not digit.size:
@@ -59,7 +63,7 @@ def find_ink(grey: np.ndarray) -> Cut | None:
         # The widest view shows what else there is.
         if found is not None:
             share, dark = found.share, found.dark
-        found = Cut(digit, corners, share, dark)
+        found = Cut(digit, corners, share, dark, parts)
         if step == 1 or max(digit.shape) >= _DETAIL:
             return found
         # Look again, closer, with half a digit of paper around.
@@ -72,75 +76,88 @@ def find_ink(grey: np.ndarray) -> Cut | None:
 
 def _separated(
     view: np.ndarray, least: float
-) -> tuple[np.ndarray, np.ndarray, float, bool]:
-    """Ink (0 is paper), the mask of what surely is, its share, whether it is dark."""
+) -> tuple[np.ndarray, np.ndarray, float, bool, int]:
+    """Ink (0 is paper), the mask of what surely is, and the other facts of a `Cut`."""
     contrast, noise = _contrast(view)
     seen = max(4 * noise, 1.5 / 255)
-    dark, light = (np.maximum(side - seen, 0) for side in (-contrast, contrast))
-    is_dark = bool((dark**2).sum() >= (light**2).sum())
-    if is_dark:
-        contrast = -contrast
-    ink = np.maximum(contrast, 0)
+    beyond = np.maximum(np.abs(contrast) - seen, 0)
+    beyond *= beyond
+    is_dark = bool(beyond[contrast < 0].sum() >= beyond[contrast > 0].sum())
+    ink = np.maximum(-contrast if is_dark else contrast, 0)
     peak = ink.max()
     # Noise leaves few pixels near its peak; bold ink, cut tight, looks like noise.
-    bold = (ink > 0.7 * peak).mean() > 0.05
+    bold = np.count_nonzero(ink > 0.7 * peak) > 0.05 * ink.size
     if peak < 2 / 255 or not (bold or peak > 1.5 * seen):
-        return ink, np.zeros(ink.shape, bool), 0.0, is_dark
-    mask = ink > np.clip(seen, _FAINT * peak, 0.3 * peak)
-    touching = np.ones((3, 3), bool)  # corners touch too
-    groups, _ = ndimage.label(mask, touching)
+        return ink, np.zeros(ink.shape, bool), 0.0, is_dark, 0
+    mask = ink > min(max(seen, _FAINT * peak), 0.3 * peak)
+    groups, _ = ndimage.label(mask, np.ones((3, 3)))  # corners touch too
     weights = np.bincount(groups.ravel(), ink.ravel())
     weights[0] = 0
-    mask = (weights > max(least, 0.08 * weights.max()))[groups]
+    heavy = weights > max(least, 0.08 * weights.max())
+    mask = heavy[groups]
     # The soft edge of a stroke is ink too.
-    ink = np.where(ndimage.binary_dilation(mask, touching), ink, 0)
+    near = spread(mask)
+    ink *= near
     # Scanners and JPEG leave a halo around a stroke.
-    away = ~ndimage.binary_dilation(mask, touching, iterations=3)
-    rest, own = float(((dark + light)[away] ** 2).sum()), float((ink**2).sum())
-    return ink, mask, own / max(own + rest, 1e-9), is_dark
+    rest = float(beyond[~spread(spread(near))].sum())
+    own = float(np.vdot(ink, ink))
+    return ink, mask, own / max(own + rest, 1e-9), is_dark, int(heavy.sum())
 
 
 def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
     """How much lighter than the paper each pixel is, and the paper's noise."""
-    height, width = view.shape
-    rim, corners = (view[place] for place in _edges(height, width))
-    # A tight cut leaves ink along the rim, seldom in the corners: half the weight.
-    level = _median(np.concatenate([rim, np.resize(corners, rim.size)]))
-    contrast = view.astype(np.float64) - level
-    terms = _terms(height, width)
+    contrast = view.astype(np.float64) - _rim(view)
     reach = np.abs(contrast).max() * _FAINT
+    # Without room to tell shading from strokes the paper has one level.
+    terms = 1 if min(view.shape) < 8 else 3
     noise, before = 0.0, np.zeros(view.shape, bool)
     for _ in range(8):
         paper = np.abs(contrast) <= reach
-        if paper.sum() < terms.shape[-1] or np.array_equal(paper, before):
+        if np.count_nonzero(paper) < terms or np.array_equal(paper, before):
             break
-        basis, before = terms[paper], paper
-        try:
-            plane = np.linalg.solve(basis.T @ basis, basis.T @ contrast[paper])
-        except np.linalg.LinAlgError:  # all of the paper lies on a line
-            plane = np.linalg.lstsq(basis, contrast[paper], None)[0]
-        contrast -= terms @ plane
-        contrast -= _median(contrast[paper])
-        noise = 1.4826 * float(_median(np.abs(contrast[paper])))
+        before = paper
+        if terms > 1:
+            contrast -= _plane(contrast, paper.astype(np.float64))
+        left = contrast[paper]
+        level = _median(left)
+        contrast -= level
+        noise = 1.4826 * _median(np.abs(left - level))
         reach = 3 * noise + 1 / 255
     return contrast, noise
 
 
-@lru_cache(16)
-def _edges(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels are at the rim, and which in a corner."""
-    y, x = (np.abs(np.linspace(-1, 1, side)) for side in (height, width))
-    at_rim = np.maximum(y[:, None], x) > 1 - 2 / 32
-    return at_rim, np.minimum(y[:, None], x) > 1 - 2 / 8
+def _plane(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The plane nearest to weighted values, by least squares."""
+    y, x = (_powers(side) for side in values.shape)
+    # A plane is a sum of 1, y and x. The first matrix has the sum of y ** i * x ** j
+    # in its row i and column j, the second the same of the values.
+    squares = y @ weights @ x.T
+    sums = y[:2] @ (weights * values) @ x[:2].T
+    i, j = np.array([[0, 1, 0], [0, 0, 1]])
+    products = squares[i[:, None] + i, j[:, None] + j]
+    try:
+        level, down, across = np.linalg.solve(products, sums[i, j])
+    except np.linalg.LinAlgError:  # all of the paper lies on a line
+        level, down, across = np.linalg.lstsq(products, sums[i, j], None)[0]
+    return (level + down * y[1])[:, None] + across * x[1]
 
 
-@lru_cache(16)
-def _terms(height: int, width: int) -> np.ndarray:
-    """1, y and x at every pixel, of which a plane is a sum."""
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), y, x], axis=-1)
-    # Without room to tell shading from strokes the paper has one level.
-    return terms[..., :1] if min(height, width) < 8 else terms
+@lru_cache(128)
+def _powers(side: int) -> np.ndarray:
+    """1, t and t² at the places along a side, from -1 to 1; shape (3, side)."""
+    return np.linspace(-1, 1, side) ** np.arange(3)[:, None]
+
+
+def _rim(view: np.ndarray) -> float:
+    """The paper's level as the rim of a view shows it."""
+    y, x = (max(1, -(-(side - 1) // 32)) for side in view.shape)
+    rim = [view[:y], view[-y:], view[y:-y, :x], view[y:-y, -x:]]
+    y, x = (max(1, -(-(side - 1) // 8)) for side in view.shape)
+    corners = np.concatenate([view[:y], view[-y:]])
+    corners = np.concatenate([corners[:, :x], corners[:, -x:]], 1)
+    # A tight cut leaves ink along the rim, seldom in the corners: half the weight.
+    values = np.concatenate([part.ravel() for part in rim])
+    return _median(np.concatenate([values, np.resize(corners, values.size)]))
 
 
 def _median(values: np.ndarray) -> float:

@@ -21,7 +21,7 @@ _DETAIL = 64
 _THIN = 0.085
 # So confident that no other way is tried; where the rim tells what is paper, and this
 # share of all that differs from it is the digit, less will do.
-_CERTAIN, _SETTLED, _ALL = 0.9, 0.7, 0.95
+_CERTAIN, _SETTLED, _ALL = 0.9, 0.5, 0.95
 # Of the box about such ink the digit takes up at least this share; ink in which it does
 # not is worth so much as one digit.
 _WHOLE, _MIXED = 0.85, 0.25
@@ -39,8 +39,8 @@ _NARROWEST = 0.55
 _EDGE = 0.25
 # The same of what runs from one rim of the picture to the other, as a fold does.
 _FOLD = 0.6
-# What runs from rim to rim, and does not surely look like a digit, is one so seldom.
-_CROSSING = 0.5
+# What runs from rim to rim, and looks less than this like a digit, is one so seldom.
+_DOUBTED, _CROSSING = 0.7, 0.5
 # Among digits it is so many times as likely that what is as high is one as well.
 _NEIGHBOURS = 20
 # What stands beside a digit shares this much of the rows of the lower one.
@@ -353,6 +353,8 @@ def _covered(cut: paper.Cut, grey: np.ndarray) -> float:
 
 def _is_one(cut: paper.Cut) -> bool:
     """Whether all of the ink that was cut out makes one digit, without a line."""
+    if cut.parts == 1:
+        return True
     ink = np.pad(cut.ink, 1)
     mask = ink > 0.3 * ink.max()
     _, groups = strokes.grouped(mask, ink)
@@ -378,7 +380,7 @@ def _easy(
     confidence = _confidence(image)
     left, top, right, bottom = cut.box
     crosses = (top <= 1 and bottom >= height - 1) or (left <= 1 and right >= width - 1)
-    if crosses and confidence < _SETTLED:
+    if crosses and confidence < _DOUBTED:
         confidence *= _CROSSING
     pixel = (right - left) * (bottom - top) / cut.ink.size
     step = max(1.0, max(grey.shape) / _VIEW)

@@ -148,7 +148,7 @@ def grouped(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, list[Gr
     labels, count = ndimage.label(mask, np.ones((3, 3), bool))
     if not count:
         return labels, []
-    weights = np.bincount(labels.ravel(), np.where(mask, strength, 0).ravel())
+    weights = np.bincount(labels.ravel(), strength.ravel())
     weights[0] = 0
     heaviest = np.argsort(-weights, kind="stable")[:_PARTS]
     boxes = ndimage.find_objects(labels)

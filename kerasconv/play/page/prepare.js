@@ -103,7 +103,7 @@ const Prepare = (() => {
 	}
 
 	/** Ink (0 is paper), the mask of what surely is, its share of all that differs from
-      the paper, and whether it is dark. */
+      the paper, whether it is dark, and how many parts it is. */
 	function separated(view, least) {
 		const { contrast, noise } = contrasted(view);
 		const { height, width } = view;
@@ -124,6 +124,7 @@ const Prepare = (() => {
 		of.forEach((part, i) => part && (heavy[part] += ink[i]));
 		const wanted = Math.max(least, 0.08 * largest(heavy));
 		const mask = where(picture, (_, i) => heavy[of[i]] > wanted);
+		const kept = heavy.filter((v) => v > wanted).length;
 		// The soft edge of a stroke is ink too.
 		const soft = spread(mask);
 		// Scanners and JPEG leave a halo around a stroke.
@@ -134,7 +135,7 @@ const Prepare = (() => {
 			own += ink[i] ** 2;
 			if (!near.values[i]) rest += Math.max(Math.abs(v) - seen, 0) ** 2;
 		});
-		return { ink: picture, mask, share: own / Math.max(own + rest, 1e-9), dark };
+		return { ink: picture, mask, share: own / Math.max(own + rest, 1e-9), dark, parts: kept }; // prettier-ignore
 	}
 
 	/** The ink alone, cut out at its box [left, top, right, bottom] of the picture: 0 is
@@ -148,7 +149,7 @@ const Prepare = (() => {
 			const width = Math.max(1, round((right - left) / step));
 			const height = Math.max(1, round((bottom - top) / step));
 			const view = resize(picture, width, height, "box", [left, top, right, bottom]);
-			const { ink, mask, share, dark } = separated(view, least / step ** 2);
+			const { ink, mask, share, dark, parts } = separated(view, least / step ** 2);
 			const at = box(mask);
 			if (!at) return found;
 			const [across, down] = [(right - left) / width, (bottom - top) / height];
@@ -164,6 +165,7 @@ const Prepare = (() => {
 				// The widest view shows what else there is.
 				share: found ? found.share : share,
 				dark: found ? found.dark : dark,
+				parts,
 			};
 			const side = Math.max(found.height, found.width);
 			if (step === 1 || side >= DETAIL) return found;

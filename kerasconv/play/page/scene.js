@@ -5,8 +5,9 @@
 const Scene = (() => {
 	const { VIEW, CLOSER, CERTAIN, SETTLED, ALL, INKED, SURE, HALF, SEVERAL, OF_CUT } =
 		DATA.constants.scene;
-	const { CROSSING, NARROWEST, EDGE, NEIGHBOURS, BESIDE, TRIES, CUTS, WHOLE, MIXED } =
+	const { DOUBTED, CROSSING, NARROWEST, EDGE, NEIGHBOURS, BESIDE, TRIES, CUTS } =
 		DATA.constants.scene;
+	const { WHOLE, MIXED } = DATA.constants.scene;
 	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
 		Raster;
 	const { shrunk, where, without } = Raster;
@@ -74,7 +75,8 @@ const Scene = (() => {
 	}
 
 	/** Whether all of the ink that was cut out makes one digit, without a line. */
-	function isOne({ height, width, values }) {
+	function isOne({ height, width, values, parts }) {
+		if (parts === 1) return true;
 		const size = { height: height + 2, width: width + 2 };
 		const ink = placed(image(height, width, values), 1, 1, size);
 		const least = 0.3 * largest(values);
@@ -101,7 +103,7 @@ const Scene = (() => {
 		const crosses =
 			(top <= 1 && bottom >= height - 1) || (left <= 1 && right >= width - 1);
 		let confidence = Judge.odds(image).one;
-		if (crosses && confidence < SETTLED) confidence *= CROSSING;
+		if (crosses && confidence < DOUBTED) confidence *= CROSSING;
 		const pixel = ((right - left) * (bottom - top)) / ink.values.length;
 		const step = Math.max(1, Math.max(height, width) / VIEW);
 		const box = ink.box.map((side) => round(scale * side));
