@@ -6,7 +6,7 @@ program catches `KerasconvError` (or `ValueError` for a `UsageError`).
 
 import re
 
-__all__ = ["KerasconvError", "UsageError", "one_line", "printable"]
+__all__ = ["KerasconvError", "UsageError", "in_a_cell", "one_line", "printable"]
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -57,6 +57,28 @@ def printable(name: str, length: int | None = None) -> str:
         kept = (length - 3) // 2
         name = f"{name[: length - 3 - kept]}...{name[len(name) - kept :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def in_a_cell(name: str, *, path: bool = False) -> str:
+    """A name of unknown origin as a cell of CSV: no spreadsheet runs it.
+
+    A path begins with "./" then, and is the same file. A class, which may well be
+    called "-" or "+1", is left as it is unless a formula so called could do something.
+
+    Args:
+        name: A name of a file or a class.
+        path: Whether it is a file.
+
+    Example:
+        >>> in_a_cell("-1.png", path=True), in_a_cell("-1"), in_a_cell("=A(1)")
+        ('./-1.png', '-1', "'=A(1)")
+    """
+    name = printable(name)
+    if not name.startswith(("=", "+", "-", "@")):
+        return name
+    if path:
+        return f"./{name}"
+    return f"'{name}" if any(c in name for c in "(|!") else name
 
 
 class KerasconvError(Exception):

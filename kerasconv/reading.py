@@ -5,11 +5,14 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL.Image import Image
 
 from kerasconv import pictures
+from kerasconv._pixels import unit_range
 from kerasconv.errors import KerasconvError, UsageError, one_line
 from kerasconv.pictures import judge, scene
 from kerasconv.pictures.digit import as_grey
@@ -29,7 +32,7 @@ __all__ = [
     "read_digits",
 ]
 
-Source = str | os.PathLike | bytes | np.ndarray
+Source = str | os.PathLike | bytes | np.ndarray | Image
 
 
 @dataclass
@@ -199,10 +202,11 @@ class Reader:
             pictures_of(self.card) != "photo" and takes != [digit]
         ):
             name = model if isinstance(model, str | os.PathLike) else network.name
-            raise KerasconvError(
-                f"{name} takes {takes} and gives {gives}; this reads digits, with a "
-                f"network that takes {digit} and gives (10,)"
-            )
+            remedy = f"a network of digits takes {digit} and gives (10,)"
+            if self.card is None and isinstance(model, str | os.PathLike):
+                card = f"{Path(model).stem}.toml"
+                remedy += f", any other needs its card, {card!r}, beside it"
+            raise KerasconvError(f"{name} takes {takes} and gives {gives}; {remedy}")
         self._reads_digits = pictures_of(self.card) == "digit" and not self.classes
         if min_confidence is None:
             facts = self.card.facts.get("reading", {}) if self.card else {}
@@ -228,7 +232,8 @@ class Reader:
         """A picture as the network takes it, with a status and no classes yet.
 
         Args:
-            source: A file, the bytes of one, or an array as of `read_image`.
+            source: A file, the bytes of one, a Pillow image, or an array of shape
+                (height, width) or (height, width, 1 or 3).
             name: What the answer calls it. Default: the path.
         """
         if name is None:
@@ -255,10 +260,10 @@ class Reader:
 
     def _find(self, answer: Answer, source: Source) -> None:
         """The digits of a picture, and what is to be said where there are none."""
-        if isinstance(source, np.ndarray):
-            grey, scale = as_grey(source), 1.0
-        else:
+        if isinstance(source, str | os.PathLike | bytes):
             grey, scale = pictures.read_reduced(source, scene.CLOSER)
+        else:
+            grey, scale = as_grey(_in_grey(source)), 1.0
         found = scene.find(grey, single=self.single, scale=scale)
         digits = [
             Digit(each.image[..., None], each.box, each.confidence) for each in found
@@ -330,6 +335,16 @@ class Reader:
             )
 
 
+def _in_grey(picture: Any) -> Any:
+    """An array of colours as grey levels; what else there is as it is."""
+    if isinstance(picture, Image):
+        return picture
+    pixels = np.asarray(picture)
+    if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype.kind not in "buif":
+        return pixels
+    return pictures.resized(unit_range(pixels), (*pixels.shape[:2], 1))
+
+
 _NOT_FINITE = "the network answers with NaN or infinity, which says nothing"
 
 
@@ -373,7 +388,8 @@ def read_digits(
     Of many pictures, make one `Reader`: this loads the model at every call.
 
     Args:
-        source: A file, the bytes of one, or an array as of `read_image`.
+        source: A file, the bytes of one, a Pillow image, or an array of shape (height,
+            width) or (height, width, 1 or 3).
         model: A name of the zoo, the path of a `.keras` file, or a Keras model.
         single: There is one digit, and no more.
         min_confidence: As of `Reader`.

@@ -26,7 +26,8 @@ _NARROWEST, _WIDEST = 20, 1000
 @functools.cache
 def stdout() -> Console:
     """Where results go: one console, so that a progress bar on it gives way to them."""
-    console = Console(highlight=False)
+    # Names of files and classes are no markup: "[b]" is a class, ":cat:" another.
+    console = Console(highlight=False, markup=False, emoji=False)
     if not _NARROWEST <= console.width <= _WIDEST:
         # COLUMNS=0 is how some programs say that they do not know.
         console.width = min(max(console.width or 80, _NARROWEST), _WIDEST)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kerasconv import cli, digits, models, pictures
 from kerasconv._keras import keras
@@ -105,8 +105,33 @@ class TestInTheMannerOfKeras:
         pixels = np.rint(255 * images).astype(np.uint8)
         for batch in (pixels, pixels.astype(float), images):
             np.testing.assert_allclose(preprocess_input(batch), images, atol=1e-6)
+        # NumPy's and PyTorch's whole numbers are wide, and hold pixels all the same.
+        np.testing.assert_allclose(preprocess_input(pixels.astype(int)), images)
+        np.testing.assert_array_equal(preprocess_input(pixels > 127), pixels > 127)
+        assert preprocess_input([]).shape == preprocess_input(pixels[:0]).shape
         with pytest.raises(UsageError, match=r"\(n, 28, 28, 1\)"):
             preprocess_input(pixels[:, :20])
+        with pytest.raises(UsageError, match="must hold numbers"):
+            preprocess_input(pixels * 1j)
+
+    @pytest.mark.parametrize("mode", ["I;16", "La", "RGBA", "LAB"])
+    def test_an_image_of_any_mode_is_prepared_as_its_file(self, mode, tmp_path):
+        stroke = Image.fromarray(STROKE)
+        if mode == "I;16":
+            image = Image.fromarray(257 * STROKE.astype(np.uint16))
+        elif mode == "LAB":
+            image = Image.merge(mode, [stroke] * 3)
+        else:  # black ink on nothing
+            ink = [Image.new("L", stroke.size)] * (len(mode) - 1)
+            image = Image.merge(mode, [*ink, ImageOps.invert(stroke)])
+        kept = image.convert("LA") if mode == "La" else image
+        kept.save(tmp_path / "file.tif")
+        for model in ("mnist_cnn", "cats_dogs_cnn"):
+            np.testing.assert_allclose(
+                preprocess_input(image, model),
+                preprocess_input(tmp_path / "file.tif", model),
+                atol=1e-6,
+            )
 
     def test_answers_have_names_the_likeliest_first(self):
         rows = [[0.2, 0.8], [0.9, 0.1]]
@@ -210,7 +235,7 @@ class TestCardBeside:
         assert (status, found["classes"]) == (0, NAMES)
         assert found["errors"] == int((rows.argmax(1) != truth).sum())
         assert found["left_out"][0]["file"] == "spam/bad.png"
-        assert "1 files were left out" in err
+        assert "1 file was left out" in err
         status, out, _ = run(
             "evaluate", mine, "--images", mine.parent / "test", "--confusion"
         )
@@ -286,6 +311,11 @@ class TestCardBeside:
         with pytest.raises(KerasconvError, match=says) as caught:
             Reader(copy)
         assert "\n" not in str(caught.value)
+
+    def test_a_file_without_its_card_is_told_which_it_lacks(self, mine, tmp_path):
+        (tmp_path / "moved.keras").write_bytes(mine.read_bytes())
+        with pytest.raises(KerasconvError, match=r"its card, 'moved\.toml', beside"):
+            Reader(tmp_path / "moved.keras")
 
     @pytest.mark.parametrize("command", ["predict", "features"])
     def test_what_a_card_leaves_out_is_made_up_for(self, mine, run, tmp_path, command):

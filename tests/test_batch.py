@@ -247,6 +247,11 @@ class TestSources:
         members = [row["member"] for row in rows_of(planned.out)]
         assert members == ["./=cmd|1.png", "./-1.png", "plain.png"]
 
+    def test_a_class_is_a_cell_as_it_is_and_no_path(self):
+        columns = ("prediction", "text", "path")
+        cells = list(map(shards._cell, "-++", columns))
+        assert cells == ["-", "+", "./+"]
+
     def test_what_is_not_there_is_one_line(self, folder, tmp_path, quick, pngs):
         (tmp_path / "empty").mkdir()
         two = tmp_path / "two.parquet"
@@ -395,6 +400,8 @@ class TestResume:
             ({"format": "csv"}, "its format was 'parquet' and would be 'csv'"),
             ({"model": "lenet5"}, "its model was 'mnist_cnn'"),
             ({"top": 2}, "its top was None and would be 2"),
+            ({"model": "none.keras"}, "'none.keras' cannot be read"),
+            ({"toop": 2}, "unexpected keyword argument 'toop'"),
         ],
     )
     def test_another_run_or_source_is_refused(self, folder, quick, change, words):
@@ -403,9 +410,21 @@ class TestResume:
         if callable(change):
             change(folder)
         before = sorted(os.listdir(folder.parent / "out"))
-        with pytest.raises(UsageError, match=words):
+        with pytest.raises(KerasconvError, match=words):
             quick(str(folder), resume=True, **options)
         assert sorted(os.listdir(folder.parent / "out")) == before
+
+    def test_a_card_that_names_other_classes_is_another_run(
+        self, folder, quick, tmp_path
+    ):
+        model = tmp_path / "mine.keras"
+        model.touch()
+        card = model.with_suffix(".toml")
+        card.write_text('classes = ["a", "b"]')
+        quick(str(folder), model=str(model))
+        card.write_text('classes = ["b", "a"]')
+        with pytest.raises(UsageError, match="belongs to another run: its card"):
+            quick(str(folder), model=str(model), resume=True)
 
     def test_a_folder_that_is_there_is_opened_by_any_number_of_processes(
         self, folder, quick, tmp_path

@@ -549,6 +549,11 @@ class TestOtherCommands:
         assert ended.is_one_line("alexnet", "mnist_cnn")
 
     @pytest.mark.once
+    def test_a_backend_that_matplotlib_does_not_know_is_none(self, run, monkeypatch):
+        monkeypatch.setenv("MPLBACKEND", "none")
+        assert run("--version").status == 0
+        assert "MPLBACKEND" not in os.environ
+
     @pytest.mark.parametrize("on", [True, False])
     def test_garbage_is_looked_for_after_the_imports_as_before(self, on):
         before = gc.isenabled()

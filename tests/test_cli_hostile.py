@@ -18,8 +18,8 @@ from rich.console import Console
 
 from kerasconv import __main__, data, plotting, reading, terminal
 from kerasconv._keras import keras
-from kerasconv.cli import _app, _pictures
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.cli import _app, _own, _pictures
+from kerasconv.errors import KerasconvError, UsageError, in_a_cell
 from kerasconv.models import find_card, load_model, mnist_cnn, save_model
 from kerasconv.pictures import find_images, prepare_clothes, read_image
 from kerasconv.pictures.annotate import annotated
@@ -145,6 +145,16 @@ class TestNames:
         rows = list(csv.DictReader(io.StringIO(ended.out)))
         assert [row["image"] for row in rows] == [f"./{name}" for name in names]
         assert all(os.path.isfile(row["image"]) for row in rows)
+
+    def test_a_class_of_any_name_stands_in_the_table_as_it_is(self, capsys):
+        _own.print_confusion([[1, 0], [0, 2]], ["[/b]", ":cat:"])
+        assert capsys.readouterr().out.split()[3:8] == [
+            *("[/b]", ":cat:", "[/b]", "1", "."),
+        ]
+
+    def test_a_class_is_a_cell_as_it_is_unless_it_could_do_something(self):
+        classes = ["-", "+1", "=", "@home", "=A(1)", "-2+3|x"]
+        assert list(map(in_a_cell, classes)) == [*classes[:4], "'=A(1)", "'-2+3|x"]
 
     @pytest.mark.parametrize(
         "name", ["$x^{$", "a_$\\frac$", "\ud800", "\x1b[2J", "x" * 100_000, "[red]"]

@@ -278,11 +278,23 @@ class TestPython:
             (np.full((4, 28, 28), 300.0), [0, 1, 0, 1], "floats in"),
             (7, None, "must be a folder, an array"),
             ([], None, "gives no pictures"),
+            (np.zeros((2, 28, 28)), [0, 10**9], "from 0 to at most 9,999"),
+            (np.full((2, 28, 28), "x"), [0, 1], "must hold numbers"),
         ],
     )
     def test_what_is_no_data_is_refused(self, images, labels, says, tmp_path):
         with pytest.raises(UsageError, match=says):
             quick(images, tmp_path, labels=labels)
+
+
+@pytest.mark.once
+def test_a_class_called_like_a_formula_is_a_caption():
+    images = np.zeros((2, 9, 9, 1), np.uint8)
+    names = (r"$\frac$", "2$")
+    found = folders.Pictures(images, np.array([0, 1]), names, [], [], [])
+    captions = own_card._captions(found, [(1, 0, 0.5)])
+    plotting.plot_digits(images[:1], captions).draw_without_rendering()
+    assert captions == ["\\$\\frac\\$, 50%\nis 2\\$\n1"]
 
 
 @trains_on_one
@@ -480,6 +492,7 @@ class TestBadFolders:
     def test_a_class_of_unreadable_pictures(self, pets):
         (pets / "horse").mkdir()
         (pets / "horse" / "1.png").write_bytes(b"none")
+        (pets / "notes.txt").touch()
         self.refused(pets, "too few pictures", "'horse'", "horse/1.png: cannot read")
 
     def test_too_few_pictures(self, pets):
@@ -490,6 +503,14 @@ class TestBadFolders:
     def test_names_that_differ_in_case(self, pets):
         shutil.copytree(pets / "cat", pets / "Cat")
         self.refused(pets, "'Cat' and 'cat'", "capitals alone")
+
+    def test_names_written_as_a_mac_writes_them_are_the_same(self, pets):
+        composed, apart = "caf\u00e9", "cafe\u0301"
+        (pets / "cat").rename(pets / apart)
+        shutil.copytree(pets / "dog", pets / composed)
+        listing = folders.list_folder(pets)
+        assert listing.classes == (composed, "dog")
+        assert [label for _, label, _ in listing.files] == [0] * 6 + [1] * 3
 
     def test_a_split_without_a_class(self, pets, tmp_path):
         shutil.copytree(pets, tmp_path / "parts" / "val")
@@ -513,6 +534,7 @@ class TestBadFolders:
         ({"validation": 0}, "`validation` must be above 0"),
         ({"epochs": 0}, "`epochs` must be at least 1"),
         ({"group": "#"}, "stands in the name of every file"),
+        ({"group": ""}, "stands in the name of every file"),
         ({"labels": [1]}, "a folder names its own classes"),
         ({"freeze": True}, "`freeze` is of the model that `start` names"),
     ],

@@ -42,6 +42,21 @@ def test_a_folder_stands_for_the_pictures_below_it_in_order(folder):
     assert names(folder, str(folder) + "/") == expected
 
 
+def test_one_path_is_one_path_and_no_list_of_letters(folder):
+    assert list(find_images(str(folder / "b.png"))) == [folder / "b.png"]
+    assert list(find_images(folder / "b.png")) == [folder / "b.png"]
+
+
+def test_a_phones_pictures_are_not_passed_by(folder):
+    for name in ("sub/c.HEIC", "sub/c.jxl"):
+        (folder / name).touch()
+    assert names(folder, folder / "sub")[:3] == [
+        "sub/c.HEIC",
+        "sub/c.jxl",
+        "sub/c.tiff",
+    ]
+
+
 def test_a_file_stands_for_itself_whatever_its_extension(folder):
     assert names(folder, folder / "notes.txt", folder / ".hidden.png") == [
         "notes.txt",

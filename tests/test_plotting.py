@@ -331,6 +331,12 @@ def test_each_quantity_has_a_panel_with_its_curves(wrap):
     assert len(axes[1].lines) == 1
 
 
+@pytest.mark.filterwarnings("error")
+def test_many_epochs_have_no_marks_and_no_warning():
+    (ax,) = panels(plot_history({"loss": np.ones(31)}))
+    assert ax.lines[0].get_marker() == "None"
+
+
 def test_one_epoch_is_drawn():
     figure = plot_history({"loss": [1.0]})
     figure.draw_without_rendering()

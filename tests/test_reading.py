@@ -357,6 +357,31 @@ def test_no_images_have_no_scores():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "I;16"])
+def test_an_image_or_an_array_of_it_is_read_as_its_file(reader, page, mode):
+    grey, _ = page("42")
+    levels = np.rint(255 * grey).astype(np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(257 * levels.astype("u2"))
+    else:
+        image = Image.fromarray(levels).convert(mode)
+    answer = read(reader, image)
+    assert answer.text == "42"
+    if mode != "P":
+        assert read(reader, np.asarray(image)).boxes == answer.boxes
+    if mode == "L":
+        assert read(reader, levels.tolist()).boxes == answer.boxes
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("what", [None, 7, np.zeros((3, 4, 5)), [["a"]], object()])
+def test_what_is_no_picture_is_an_error_in_one_line(reader, what):
+    answer = read(reader, what)
+    assert answer.status == "error"
+    assert "must be a grey picture" in answer.error
+
+
+@pytest.mark.once
 def test_a_copy_in_another_process_prepares_and_cannot_answer(reader, page):
     grey, _ = page("42")
     copy = pickle.loads(pickle.dumps(reader))
@@ -472,6 +497,7 @@ def test_save_takes_one_picture_of_digits_and_replaces_none_that_is_read(
         ([number, "--save", tmp_path / "a.txt"], ".png"),
         ([number, "--model", "cats_dogs_cnn", "--save", "a.png"], "something else"),
         ([number, "--min-confidence", "2"], "min-confidence"),
+        ([number, "--save", "a.png", "--out", "a"], "exclude each other"),
     ):
         ended = run("predict", *arguments)
         assert ended.status == 2, words

@@ -7,6 +7,8 @@ shards that are not done. `opened` is the plan of a folder that is there.
 """
 
 import functools
+import hashlib
+import inspect
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -136,12 +138,16 @@ def plan(
     given = [source] if isinstance(source, str | os.PathLike) else source
     names = [os.fspath(name) for name in given]
     backend = backends.choose(backend).name
+    try:
+        inspect.signature(Reader).bind_partial(**options)
+    except TypeError as error:
+        raise UsageError(f"`Reader` takes other options: {error}") from error
     digest = _digest(model)
     listing = sources.shards(names, size=shard_size, column=column)
     facts = {
         "kerasconv": __version__, "model": model, "model_sha256": digest,
         "backend": backend, "format": format, "shard_size": shard_size,
-        "column": column, **options,
+        "column": column, "card_sha256": _card_digest(model), **options,
     }  # fmt: skip
     found = manifest.begin(Path(out), listing, facts, resume=resume)
     return _planned(Path(out), found, options, trust)
@@ -366,5 +372,19 @@ def _digest(model: str) -> str:
     from kerasconv.models import _card
 
     if _card.is_file_name(model):
-        return _card.file_digest(Path(os.path.expanduser(model)))
+        try:
+            return _card.file_digest(os.path.expanduser(model))
+        except OSError as error:
+            raise KerasconvError(
+                f"the model {model!r} cannot be read ({error.strerror}); check the path"
+            ) from error
     return str(_card.find_card(model).facts["sha256"])
+
+
+def _card_digest(model: str) -> str | None:
+    """The digest of the card beside a file of one's own: it names the classes."""
+    from kerasconv.models import _card, card_of
+
+    if not _card.is_file_name(model) or (card := card_of(model)) is None:
+        return None
+    return hashlib.sha256(card.path.with_suffix(".toml").read_bytes()).hexdigest()

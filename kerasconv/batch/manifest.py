@@ -24,7 +24,7 @@ SHARDS = "_shards.jsonl"
 
 FACTS = (
     *("kerasconv", "model", "model_sha256", "backend", "format", "shard_size"),
-    *("column", "shards", "pictures", "listing_sha256"),
+    *("column", "card_sha256", "shards", "pictures", "listing_sha256"),
 )
 """What a manifest says beside the options of the reader."""
 

@@ -19,7 +19,7 @@ from kerasconv import backends, files
 from kerasconv.batch import containers, sources
 from kerasconv.batch.marks import DIED, READING, Mark
 from kerasconv.batch.sources import Shard
-from kerasconv.errors import KerasconvError, printable
+from kerasconv.errors import KerasconvError, in_a_cell
 from kerasconv.reading import Answer
 
 FORMATS = ("parquet", "csv")
@@ -29,6 +29,9 @@ COLUMNS = (
     "status", "error", "model_sha256",
 )  # fmt: skip
 """The columns of every part, in order. With `top` more predictions follow these."""
+
+# Columns, of every kind of run, that name files.
+_PATHS = ("path", "member", "picture")
 
 
 @dataclass(frozen=True)
@@ -200,18 +203,18 @@ def _write_parquet(work: Parts, rows: list[list[Any]], place: Path) -> None:
 def _write_csv(work: Parts, rows: list[list[Any]], place: Path) -> None:
     with open(place, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(work.columns())
+        names = work.columns()
+        writer.writerow(names)
         for row in rows:
-            writer.writerow([_cell(value) for value in row])
+            writer.writerow(map(_cell, row, names))
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, column: str) -> Any:
     if isinstance(value, float):
         return f"{value:.6f}"
     if not isinstance(value, str):
         return value
-    # A name of unknown origin, which no spreadsheet shall run.
-    return f"./{printable(value)}" if value[:1] in tuple("=+-@") else printable(value)
+    return in_a_cell(value, path=column in _PATHS)
 
 
 _WRITE: dict[str, Callable[[Parts, list[list[Any]], Path], None]] = {

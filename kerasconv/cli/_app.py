@@ -48,6 +48,8 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # Names hold characters that a terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
+    # No command opens a window, and Matplotlib refuses a name that it does not know.
+    os.environ.pop("MPLBACKEND", None)
     # Pillow remarks on harmless oddities of a file's tags.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     shown = warnings.showwarning

@@ -195,7 +195,9 @@ def read_for(
 def tell_left_out(found: "Pictures") -> None:
     """On standard error: how many files were left out, and the first of them."""
     if found.left_out:
-        remark(f"{len(found.left_out):,} files were left out, such as")
+        count = len(found.left_out)
+        files = "1 file was" if count == 1 else f"{count:,} files were"
+        remark(f"{files} left out, such as")
         for file, reason in found.left_out[:_NAMED]:
             remark(f"  {file}: {reason}")
 

@@ -24,7 +24,7 @@ from kerasconv.cli._app import (
     running,
     start,
 )
-from kerasconv.errors import KerasconvError, UsageError, printable
+from kerasconv.errors import KerasconvError, UsageError, in_a_cell, printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -138,6 +138,8 @@ def predict(
     if out is not None:
         if as_json or as_csv or draw_all:
             raise UsageError("--out writes files; --json, --csv and --all print")
+        if save is not None:
+            raise UsageError("--out and --save exclude each other; give one of them")
         _batch.read_into_folder(
             paths, out, model=model, top=top, batch_size=batch_size, workers=workers,
             format=format, resume=resume, max_errors=max_errors, engine=engine,
@@ -295,10 +297,10 @@ def _write_csv(batches: "Iterable[list[Answer]]", top: int) -> None:
         header += [f"prediction_{k}", f"probability_{k}"]
     writer.writerow([*header, "status", "error", "text", "digits", "boxes"])
     for answer in itertools.chain.from_iterable(batches):
-        cells: list[Any] = [_for_a_spreadsheet(answer.name), answer.truth]
+        cells: list[Any] = [in_a_cell(answer.name, path=True), answer.truth]
         if answer.classes:
             for c, p in zip(answer.classes, answer.probabilities, strict=True):
-                cells += [c, f"{p:.6f}"]
+                cells += [_cell(c), f"{p:.6f}"]
         elif answer.probability is not None:
             cells += [answer.prediction, f"{answer.probability:.6f}"]
         cells += [None] * (len(header) - len(cells))
@@ -307,15 +309,13 @@ def _write_csv(batches: "Iterable[list[Answer]]", top: int) -> None:
         if answer.digits:
             more = [answer.text, digits, boxes]
         else:
-            more = [answer.text, None, None]
+            more = [_cell(answer.text), None, None]
         writer.writerow([*cells, answer.status, answer.error, *more])
 
 
-def _for_a_spreadsheet(name: str) -> str:
-    """A file's name that neither a spreadsheet runs nor a terminal obeys."""
-    name = printable(name)
-    # The same file, and no formula.
-    return f"./{name}" if name.startswith(("=", "+", "-", "@")) else name
+def _cell(what: int | str | None) -> int | str | None:
+    """A class as a cell: the number of a digit, or a name."""
+    return in_a_cell(what) if isinstance(what, str) else what
 
 
 def _write_table(batches: "Iterable[list[Answer]]", draw_all: bool) -> None:

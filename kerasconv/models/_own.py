@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,9 @@ def _checked(place: Path, facts: dict[str, Any]) -> dict[str, Any]:
             raise _unusable(
                 place, f"its `classes` are not all names of 1 to {MAX_NAME} characters"
             )
-        found["classes"] = [printable(name) for name in names]
+        # As `list_folder` names them, whatever system wrote the card.
+        written = [unicodedata.normalize("NFC", name) for name in names]
+        found["classes"] = [printable(name) for name in written]
         if len(set(found["classes"])) != len(names):
             raise _unusable(place, "its `classes` name one twice")
     if facts.get("prepare", "resize") not in PREPARATIONS:
@@ -203,26 +206,32 @@ def prepare_as(kind: str, shape: tuple) -> "Callable[[Any], np.ndarray]":
 
 
 def _grey(picture: Any) -> "np.ndarray":
+    from PIL.Image import Image
+
     from kerasconv import pictures
+    from kerasconv.pictures.read import grey_levels
 
     if isinstance(picture, str | os.PathLike | bytes):
         # A phone's photograph has more pixels than ink is looked for in.
         return pictures.read_reduced(picture, pictures.CLOSER)[0]
+    if isinstance(picture, Image):
+        return grey_levels(picture)
     photo = _photo(picture)
     return pictures.resized(photo, (*photo.shape[:2], 1))[..., 0]
 
 
 def _photo(picture: Any) -> "np.ndarray":
     import numpy as np
+    from PIL.Image import Image
 
     from kerasconv import pictures
     from kerasconv._pixels import unit_range
+    from kerasconv.pictures.read import colours
 
     if isinstance(picture, str | os.PathLike | bytes):
         return pictures.read_photo(picture)
-    if hasattr(picture, "convert"):  # a Pillow image
-        grey = picture.mode in ("1", "L", "I", "F")
-        picture = np.asarray(picture if grey else picture.convert("RGB"))
+    if isinstance(picture, Image):
+        return colours(picture)
     pixels = np.asarray(picture)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
@@ -246,8 +255,9 @@ def preprocess_input(
         images: A path, a Pillow image, an array of shape (height, width) or (height,
             width, 1 or 3), or a list of these, of any sizes. Or a batch, an array of
             shape (n, height, width, channels) as the network takes it, of which the
-            values alone are brought to [0, 1]: integers are divided by the largest
-            value of their type, floats above 1 by 255.
+            values alone are brought to [0, 1]: unsigned integers are divided by the
+            largest value of their type, signed ones by 255 or, where one is larger, by
+            65,535, floats above 1 by 255.
         model: A model of the zoo, the path of a `.keras` file with its card beside
             it, or a Keras model, which is taken for one without a card.
 
@@ -265,6 +275,8 @@ def preprocess_input(
     """
     import numpy as np
 
+    from kerasconv._pixels import unit_range
+
     kind, shape = _asked(model)
     if getattr(images, "ndim", None) == 4:
         batch = np.asarray(images)
@@ -273,13 +285,16 @@ def preprocess_input(
                 f"`images` must be a batch of shape (n, {', '.join(map(str, shape))}). "
                 f"Received: shape {batch.shape}"
             )
-        if batch.dtype.kind in "ui":
-            return batch.astype(np.float32) / np.float32(np.iinfo(batch.dtype).max)
+        if batch.dtype.kind not in "buif":
+            raise UsageError(f"`images` must hold numbers. Received: {batch.dtype}")
+        if batch.dtype.kind in "bui" and batch.size:
+            return unit_range(batch)
         batch = batch.astype(np.float32)
         return batch / np.float32(255) if batch.size and batch.max() > 1 else batch
     prepare = prepare_as(kind, shape)
     several = isinstance(images, list | tuple)
-    return np.stack([prepare(each) for each in (images if several else [images])])
+    found = [prepare(each) for each in (images if several else [images])]
+    return np.stack(found) if found else np.zeros((0, *shape), np.float32)
 
 
 def decode_predictions(

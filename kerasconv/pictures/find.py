@@ -9,6 +9,10 @@ from PIL import Image
 
 from kerasconv.errors import KerasconvError, UsageError
 
+# Pictures that Pillow reads with a plugin or not at all. To pass a phone's by without a
+# word would be to lose them.
+KNOWN = {".avif", ".heic", ".heif", ".jxl"}
+
 OnError = Callable[[str, KerasconvError], object]
 
 # Formats that Pillow lists but cannot decode by itself; PostScript is a program.
@@ -16,21 +20,22 @@ NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
 
 def find_images(
-    paths: Iterable[str | os.PathLike],
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
     on_error: OnError | None = None,
 ) -> Iterator[Path]:
     """Finds the picture files that files, folders and glob patterns stand for.
 
     A file stands for itself, whatever its extension. A folder stands for every file
-    below it with the extension of a format that Pillow decodes (in either case),
-    without hidden files and folders and without following links to folders. A
-    pattern (Python's `glob`: `*`, `?`, `[...]`, and `**` for any folders) stands for
-    the files that match. A leading `~` is the home folder. The order is the one given,
-    and by name within a folder or pattern. A file that is named twice is given twice.
-    A link in a folder that leads nowhere is given, so that reading it says why.
+    below it with the extension of a format that Pillow decodes (in either case), or of
+    one that it may lack (HEIC, AVIF, JPEG XL), of which reading says so, without hidden
+    files and folders and without following links to folders. A pattern (Python's
+    `glob`: `*`, `?`, `[...]`, and `**` for any folders) stands for the files that
+    match. A leading `~` is the home folder. The order is the one given, and by name
+    within a folder or pattern. A file that is named twice is given twice. A link in a
+    folder that leads nowhere is given, so that reading it says why.
 
     Args:
-        paths: files, folders and patterns.
+        paths: files, folders and patterns, or one of these.
         on_error: called with a folder or pattern and the error where it cannot be
             listed or stands for no file, and what follows is given all the same.
             Default: the error is raised.
@@ -47,7 +52,8 @@ def find_images(
         >>> for path in find_images(["one.png", "scans/", "~/digits/**/*.jpg"]):
         ...     digit = prepare_digit(read_image(path))
     """
-    expanded = [os.path.expanduser(os.fspath(path)) for path in paths]
+    given = [paths] if isinstance(paths, str | os.PathLike) else paths
+    expanded = [os.path.expanduser(os.fspath(path)) for path in given]
     for path in expanded:
         if not os.path.exists(path) and not glob.has_magic(path):
             raise UsageError(why_no_file(path))
@@ -90,8 +96,8 @@ def _found(paths: list[str], on_error: OnError) -> Iterator[Path]:
 
 
 def picture_extensions() -> set[str]:
-    """The extensions, in lower case, of the formats that Pillow decodes by itself."""
-    return {
+    """Extensions of pictures, in lower case: Pillow's, and some that it may lack."""
+    return KNOWN | {
         extension
         for extension, format in Image.registered_extensions().items()
         if format in Image.OPEN and format not in NOT_PICTURES

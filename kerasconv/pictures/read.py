@@ -113,7 +113,7 @@ def read_photo(
         >>> read_photo("cat.jpg").shape
         (300, 451, 3)
     """
-    return _read(path, max_pixels, _colours)
+    return _read(path, max_pixels, colours)
 
 
 def _read(
@@ -183,7 +183,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _colours(image: Image.Image) -> np.ndarray:
+def colours(image: Image.Image) -> np.ndarray:
     """The first frame, upright: grey or red, green and blue in [0, 1]."""
     image = _upright(image)
     if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16"):

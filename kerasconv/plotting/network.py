@@ -329,10 +329,8 @@ def plot_history(history: Any) -> "Figure":
             if key in values:
                 curve = values[key]
                 epochs = np.arange(1, len(curve) + 1)
-                few = {} if len(curve) <= 30 else {"marker": ""}
-                ax.plot(
-                    epochs, curve, style, color=color, label=of, markersize=4, **few
-                )
+                marks = style if len(curve) <= 30 else style[1:]
+                ax.plot(epochs, curve, marks, color=color, label=of, markersize=4)
         ax.set_title(label(name.replace("_", " ")), fontsize=11)
         ax.set_xlabel("epoch")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

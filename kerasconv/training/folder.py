@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -123,7 +124,9 @@ def list_folder(folder: str | os.PathLike, least: int = 2) -> Listing:
         below, beside = _entries(place)
         loose += [place / name for name in beside if is_split]
         for name in below:
-            found.setdefault(name, []).append((os.path.join(place, name), split))
+            # A Mac may write é as two characters, another system as one.
+            written = unicodedata.normalize("NFC", name)
+            found.setdefault(written, []).append((os.path.join(place, name), split))
     names = sorted(found)
     left_out = [
         (printable(os.path.relpath(path, folder)), "beside the folders of the classes")
@@ -433,8 +436,8 @@ def groups_of(names: list[str], upto: str) -> list[str]:
     found = []
     for name in names:
         file = os.path.basename(name)
-        group, there, _ = file.partition(upto)
-        if not there or not upto:
+        group, there, _ = file.partition(upto) if upto else ("", "", "")
+        if not there:
             raise UsageError(
                 f"`group` must be a text that stands in the name of every file. "
                 f"Received: group={upto!r}, which is not in {name!r}"

@@ -11,7 +11,7 @@ import numpy as np
 from kerasconv._keras import keras
 from kerasconv.errors import UsageError, one_line, printable
 from kerasconv.models import ARCHITECTURES, Card
-from kerasconv.models._own import preparation_of
+from kerasconv.models._own import MAX_CLASSES, preparation_of
 from kerasconv.pictures import FIELD
 from kerasconv.training.folder import (
     Pictures,
@@ -151,6 +151,11 @@ def from_arrays(
         splits = [part or "train" for part in splits]
     truth = np.concatenate(y)
     count = int(truth.max()) + 1
+    if names is None and count > MAX_CLASSES:
+        raise UsageError(
+            f"`labels` must be the numbers of the classes, from 0 to at most "
+            f"{MAX_CLASSES - 1:,}. Received: {count - 1:,}"
+        )
     names = tuple(map(str, names or range(count)))
     if len(set(names)) != len(names) or len(names) < max(count, 2) or truth.min() < 0:
         raise UsageError(
@@ -198,6 +203,8 @@ def _pixels(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
             "`images` must be of shape (n, height, width) or (n, height, width, 1 or "
             f"3). Received: shape {x.shape}"
         )
+    if x.dtype.kind not in "buif":
+        raise UsageError(f"`images` must hold numbers. Received: {x.dtype}")
     if y.ndim == 2 and y.shape[1] > 1:  # one-hot
         y = y.argmax(1)
     y = y.reshape(-1)
@@ -274,7 +281,8 @@ def check_counts(pictures: Pictures, split: np.ndarray) -> None:
             continue
         why = ""
         if pictures.left_out:
-            file, reason = pictures.left_out[0]
+            # What lies beside the classes comes first, and explains least.
+            file, reason = pictures.left_out[-1]
             why = f" ({len(pictures.left_out)} were left out, such as {file}: {reason})"
         raise UsageError(
             f"too few pictures to {'train on' if part == 'train' else 'hold out'} of "

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasconv import data, files, untrusted
 from kerasconv._keras import keras
-from kerasconv.errors import printable
+from kerasconv.errors import in_a_cell, printable
 from kerasconv.models import Card, class_names
 from kerasconv.models._card import file_digest
 from kerasconv.training.card import count
@@ -183,12 +183,7 @@ def write_beside(card: Card, pictures: Pictures, shown: str, worst: Hardest) -> 
         figure = plotting.plot_history(card.facts["history"])
         plotting.save_figure(figure, beside("history.png"), dpi=80)
         drawn.append(("history", "Loss and accuracy by the epoch"))
-    captions = [
-        f"{pictures.classes[read]}, {probability:.0%}\nis {pictures.classes[label]}\n"
-        f"{row}"
-        for row, read, probability in worst
-        for label in [pictures.labels[row]]
-    ]
+    captions = _captions(pictures, worst)
     images = pictures.images[[row for row, *_ in worst]]
     if images.shape[-1] == 1:
         figure = plotting.plot_digits(images, captions, columns=8)
@@ -203,16 +198,24 @@ def write_beside(card: Card, pictures: Pictures, shown: str, worst: Hardest) -> 
         rows = io.StringIO()
         writer = csv.writer(rows, lineterminator="\n")
         writer.writerow(["file", "reason"])
-        writer.writerows((_cell(file), reason) for file, reason in pictures.left_out)
+        writer.writerows(
+            (in_a_cell(file, path=True), reason) for file, reason in pictures.left_out
+        )
         files.write_text(place, rows.getvalue())
     else:
         place.unlink(missing_ok=True)
     files.write_text(card.path.with_suffix(".md"), page(card, drawn))
 
 
-def _cell(file: str) -> str:
-    """The same file, and no formula for a spreadsheet."""
-    return f"./{file}" if file.startswith(("=", "+", "-", "@")) else file
+def _captions(pictures: Pictures, worst: Hardest) -> list[str]:
+    """What is said under each picture: no formula, though a class be called so."""
+    from kerasconv.plotting._canvas import label
+
+    names = list(map(label, pictures.classes))
+    return [
+        f"{names[read]}, {probability:.0%}\nis {names[pictures.labels[row]]}\n{row}"
+        for row, read, probability in worst
+    ]
 
 
 def page(card: Card, drawn: list[tuple[str, str]]) -> str:
