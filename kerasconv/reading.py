@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL.Image import Image
@@ -32,7 +32,7 @@ __all__ = [
     "read_digits",
 ]
 
-Source = str | os.PathLike | bytes | np.ndarray | Image
+Source: TypeAlias = str | os.PathLike | bytes | np.ndarray | Image
 
 
 @dataclass

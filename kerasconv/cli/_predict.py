@@ -309,11 +309,12 @@ def _write_csv(batches: "Iterable[list[Answer]]", top: int) -> None:
         if answer.digits:
             more = [answer.text, digits, boxes]
         else:
-            more = [_cell(answer.text), None, None]
+            text = None if answer.text is None else in_a_cell(answer.text)
+            more = [text, None, None]
         writer.writerow([*cells, answer.status, answer.error, *more])
 
 
-def _cell(what: int | str | None) -> int | str | None:
+def _cell(what: int | str) -> int | str:
     """A class as a cell: the number of a digit, or a name."""
     return in_a_cell(what) if isinstance(what, str) else what
 
