@@ -497,7 +497,7 @@ def test_save_takes_one_picture_of_digits_and_replaces_none_that_is_read(
         ([number, "--save", tmp_path / "a.txt"], ".png"),
         ([number, "--model", "cats_dogs_cnn", "--save", "a.png"], "something else"),
         ([number, "--min-confidence", "2"], "min-confidence"),
-        ([number, "--save", "a.png", "--out", "a"], "exclude each other"),
+        ([number, "--save", "a.png", "--out", tmp_path / "a"], "exclude each other"),
     ):
         ended = run("predict", *arguments)
         assert ended.status == 2, words
