@@ -125,9 +125,10 @@ def pytest_collection_modifyitems(items):
     sees every value of each.
     """
     here = backends.activate()
-    # They compile every operation for every shape before they compute it.
-    compiling = scheduling.sharers("jax", "openvino")
-    if here not in compiling:
+    # JAX and OpenVINO compile every operation for every shape before they compute it.
+    # TensorFlow does not, and computes all cases: beside it each of them has a third.
+    compiling = scheduling.sharers("jax", "openvino", "tensorflow")
+    if here not in compiling or here == "tensorflow":
         return
     for item in items:
         if item.get_closest_marker("dealt"):

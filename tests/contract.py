@@ -101,9 +101,7 @@ def gradient(layer, x, seed=1):
     return testing.gradient(layer, x, [cotangent.astype(x.dtype)])
 
 
-def keeps_the_contract(
-    make, x, *, sums_channels=False, whole=False, gradients=True, **facts
-):
+def keeps_the_contract(make, x, *, sums_channels=False, whole=False, **facts):
     """Hold one of our layers to the contract; return the report.
 
     Args:
@@ -111,7 +109,6 @@ def keeps_the_contract(
         x: Batch of at least two images, channels last.
         sums_channels: Whether an output channel sees every input channel.
         whole: Whether to run every check, or `CORE` only.
-        gradients: Whether to compare gradients with differences, which compiles most.
         **facts: As `check_layer` takes them, where the layer differs from ours.
     """
     ours = {
@@ -124,8 +121,6 @@ def keeps_the_contract(
     # A change that a mirrored border cancels is none, a NaN there is: the windows
     # themselves say more. And all layers load in a fresh process as one model.
     exclude = ["nan_stays_local", "loads_in_a_fresh_process"]
-    if not gradients:
-        exclude += ["gradient_by_input", "gradient_by_weights"]
     checks = None if whole else CORE
     report = check_layer(make, x, checks=checks, exclude=exclude, **{**ours, **facts})
     layer = built(make, x)

@@ -20,9 +20,8 @@ from kerasconv.predict import Predictor
 from kerasconv.training import folder as folders
 from kerasconv.training import gathering, own, own_card
 
-# Keras trains alike on all that train; two of them show what would differ.
-TRAINS = keras.backend.backend() in ("jax", "torch")
-trains = pytest.mark.skipif(not TRAINS, reason="trained on JAX and PyTorch only")
+# Keras trains alike on all that train: `test_training` holds them to that.
+trains = trains_on_one
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +88,6 @@ def stopping_after(epochs, told=None):
 @pytest.fixture(scope="module")
 def card(written, tmp_path_factory):
     """One training, looked at by several tests."""
-    if not TRAINS:
-        pytest.skip("trained on JAX and PyTorch only")
     out = tmp_path_factory.mktemp("out")
     return quick(written, out)
 

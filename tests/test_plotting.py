@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -107,10 +108,18 @@ def figure_of(kind):
     return FIGURES[kind]()
 
 
+@functools.cache
+def drawn(kind):
+    """The figure, drawn as it is written to a file, and the pixels of that."""
+    figure = figure_of(kind)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return figure, np.asarray(canvas.buffer_rgba())
+
+
 @pytest.mark.parametrize("kind", FIGURES)
 def test_text_neither_overlaps_nor_leaves_the_picture(kind):
-    figure = figure_of(kind)
-    figure.draw_without_rendering()
+    figure, _ = drawn(kind)
     page = figure.bbox
     for ax in figure.axes:
         labels = [*ax.texts, ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label]
@@ -137,14 +146,11 @@ def test_text_neither_overlaps_nor_leaves_the_picture(kind):
 
 
 @pytest.mark.parametrize("kind", FIGURES)
-def test_every_picture_is_drawn_without_pyplot_and_fits_a_page_across(kind, tmp_path):
-    figure = figure_of(kind)
+def test_every_picture_is_drawn_without_pyplot_and_fits_a_page_across(kind):
+    figure, pixels = drawn(kind)
     assert type(figure) is Figure
     assert figure.get_figwidth() <= 9.5
-    save_figure(figure, tmp_path / "figure.png")
-    with Image.open(tmp_path / "figure.png") as image:
-        pixels = np.asarray(image.convert("L"))
-    assert pixels.std() > 5
+    assert pixels[..., :3].mean(-1).std() > 5
 
 
 def test_pyplot_is_not_imported():

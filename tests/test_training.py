@@ -284,7 +284,7 @@ def kept(three, tmp_path_factory):
     return images, labels, settings
 
 
-@trains
+@trains_on_one
 @pytest.mark.parametrize("change", [{"seed": 3}, {"epochs": 5}])
 def test_a_checkpoint_of_another_training_is_refused(kept, change):
     images, labels, settings = kept
@@ -292,7 +292,7 @@ def test_a_checkpoint_of_another_training_is_refused(kept, change):
         training.fit(PLAIN, images, labels, **settings | change)
 
 
-@trains
+@trains_on_one
 def test_a_checkpoint_of_another_architecture_is_refused(kept, monkeypatch):
     images, labels, settings = kept
 

@@ -60,9 +60,9 @@ class Run:
 ON_THE_SITE = ("07", "09", "10")
 
 
-# Short pages show that the course runs on any backend (the site's build runs all on
-# PyTorch); NumPy, which compiles nothing, runs the others.
-READERS = {"01": "jax", "02": "openvino", "05": "tensorflow", "08": "tensorflow"}
+# Short pages show that the course runs on any backend; NumPy, which compiles nothing,
+# runs the others, and PyTorch that which trains (as it does all, in the site's build).
+READERS = {"01": "jax", "02": "openvino", "05": "torch", "08": "tensorflow"}
 
 
 def reader(number):
