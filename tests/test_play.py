@@ -1,6 +1,7 @@
 """The live page: what it computes is what Keras computes, and all of it can be used."""
 
 import base64
+import functools
 import io
 import json
 import re
@@ -95,12 +96,32 @@ def reference(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def against_keras(page, reference):
+def compared(page, own_files, reference, tmp_path_factory):
+    """The request that compares each network with Keras, by its name.
+
+    Of those that the page offers, on digits of each class; and of learners' files, with
+    the page that shows each.
+    """
+    images = load_digits()[0][::4]
+    offered = networks(page)
+    asked = [(name, images, file) for name, file in offered.items()]
+    folder, pages = tmp_path_factory.mktemp("learners"), {}
+    for name, (path, model) in own_files.items():
+        pages[name] = play.write(folder / name, path).parent
+        images = np.random.default_rng(4).random((3, *model.input_shape[1:]), "float32")
+        asked.append((path, images, networks(pages[name])[name]))
+    requests = reference(*asked)
+    learners = requests[len(offered) :]
+    return (
+        dict(zip(offered, requests, strict=False)),
+        [(name, pages[name], r) for name, r in zip(pages, learners, strict=True)],
+    )
+
+
+@pytest.fixture(scope="module")
+def against_keras(compared):
     """For each network that the page offers the request that compares it."""
-    images = load_digits()[0]
-    found = networks(page)
-    asked = [(name, images, file) for name, file in found.items()]
-    return dict(zip(found, reference(*asked), strict=True))
+    return compared[0]
 
 
 def test_every_layer_of_every_offered_network_is_keras_own(node, against_keras):
@@ -115,7 +136,7 @@ def test_what_the_microscope_adds_up_is_the_value_shown(node, against_keras):
     for request in against_keras.values():
         count = len(request["layers"])
         places = [
-            [int(rng.integers(count)), *rng.random(3).tolist()] for _ in range(200)
+            [int(rng.integers(count)), *rng.random(3).tolist()] for _ in range(60)
         ]
         requests.append({**request, "what": "explained", "places": places})
     assert max(node(*requests)) <= 1e-5
@@ -294,18 +315,11 @@ def test_a_dropped_file_becomes_what_the_command_makes_of_it(node, own_files):
         assert theirs == mine, (path, theirs.get("refused"))
 
 
-def test_every_layer_of_a_learners_file_is_keras_own(
-    node, own_files, reference, tmp_path
-):
-    pages, asked = {}, []
-    for name, (path, model) in own_files.items():
-        pages[name] = play.write(tmp_path / name, path).parent
-        images = np.random.default_rng(4).random((3, *model.input_shape[1:]), "float32")
-        asked.append((path, images, networks(pages[name])[name]))
-    requests = reference(*asked)
-    for (name, (path, _)), request in zip(own_files.items(), requests, strict=True):
-        request["layers"] = request["layers"][-len(play.read_network(path)["layers"]) :]
-        (worst,) = node(request, at=pages[name])
+def test_every_layer_of_a_learners_file_is_keras_own(node, own_files, compared):
+    for name, at, request in compared[1]:
+        shown = len(play.read_network(own_files[name][0])["layers"])
+        request = {**request, "layers": request["layers"][-shown:]}
+        (worst,) = node(request, at=at)
         assert max(worst) <= 1e-5, (name, worst)
 
 
@@ -478,35 +492,48 @@ def test_code_and_data_keep_to_their_budgets(page):
 SIZES = {"desktop": (1280, 860), "tablet": (768, 1024), "phone": (390, 844)}
 
 
+@pytest.fixture(scope="module")
+def tab_of(browser):
+    """A tab for a size and options, which tests share: Chromium opens one for long."""
+
+    @functools.cache
+    def tab(size, **options):
+        width, height = SIZES[size]
+        viewport = {"width": width, "height": height}
+        return browser.new_context(viewport=viewport, **options).new_page()
+
+    return tab
+
+
 @pytest.fixture
-def visit(browser, page):
-    """Opens the page and lists what went wrong; a test ends with none of it."""
-    faults, contexts = [], []
+def visit(tab_of, page):
+    """Opens the page anew and lists what went wrong; a test ends with none of it."""
+    faults, heard = [], []
 
     def go(where="index.html", size="desktop", at=None, **options):
-        width, height = SIZES[size]
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, **options
-        )
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda m: faults.append(m.text))
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        own = at or page.as_uri()
-        tab.on(
-            "request",
-            lambda request: (
-                request.url.startswith((own, "data:", "blob:"))
-                or faults.append(f"asks for {request.url}")
-            ),
-        )
+        tab, own = tab_of(size, **options), at or page.as_uri()
+
+        def asks(request):
+            if not request.url.startswith((own, "data:", "blob:", "about:blank")):
+                faults.append(f"asks for {request.url}")
+
+        tab.goto("about:blank")  # else another fragment alone loads nothing
+        tab.emulate_media(media="screen")
+        tab.mouse.move(0, 0)
+        for event, hear in {
+            "console": lambda message: faults.append(message.text),
+            "pageerror": lambda error: faults.append(str(error)),
+            "request": asks,
+        }.items():
+            tab.on(event, hear)
+            heard.append((tab, event, hear))
         tab.goto(f"{own}/{where}")
         tab.wait_for_function("document.body.dataset.ready")
         return tab
 
     yield go
-    for context in contexts:
-        context.close()
+    for tab, event, hear in heard:
+        tab.remove_listener(event, hear)
     assert not faults
 
 
@@ -518,8 +545,8 @@ def test_the_browser_computes_what_node_and_keras_compute(visit, against_keras):
     tab = visit()
     for name, request in against_keras.items():
         # Eight digits, for the loops are those that Node ran for all.
-        every = [np.fromfile(path, "<f4").reshape(64, -1) for path in request["layers"]]
-        layers = [values[::8] for values in every]
+        every = [np.fromfile(path, "<f4").reshape(16, -1) for path in request["layers"]]
+        layers = [values[::2] for values in every]
         found = tab.evaluate(
             """async ([name, file]) => {
                 if (!DATA.loaded[name]) await new Promise((done) => {

@@ -333,7 +333,7 @@ def served(site):
 
 @pytest.fixture(scope="module")
 def visited(browser, served, site, pages):
-    """What a browser met on every page, on a desktop and on a phone."""
+    """What a browser met on every page, and how wide it is on a desktop and a phone."""
     faults, links, formulas = [], {}, 0
     tab = browser.new_page()
     tab.on("console", lambda m: faults.append((tab.url, m.type, m.text)))
@@ -356,43 +356,42 @@ def visited(browser, served, site, pages):
     # Of the listings of code, which are all made alike, the two longest.
     code = [page for page in sorted(pages) if "_modules" in page.parts]
     skipped = sorted(code, key=lambda page: -page.stat().st_size)[2:]
-    for size in (DESKTOP, PHONE):
-        tab.set_viewport_size(size)
-        for page in sorted({*pages} - {*skipped}):
-            tab.goto(served + page.relative_to(site).as_posix())
-            # MathJax goes on after the page has been loaded.
-            tab.wait_for_function(
-                "() => !document.querySelector('script[src*=mathjax]')"
-                " || window.MathJax?.startup?.promise"
-            )
-            seen = tab.evaluate(
-                """async () => {
-                    await window.MathJax?.startup?.promise;
-                    const images = [...document.images];
-                    // A picture further down is loaded only when it is needed.
-                    images.forEach((i) => (i.loading = "eager"));
-                    await Promise.all(images.map((i) => i.decode().catch(() => 0)));
-                    const root = document.scrollingElement;
-                    return {
-                        blank: images.filter((i) => !i.naturalWidth).length,
-                        links: [...document.links].map((a) => a.href),
-                        formulas: document.querySelectorAll(".math").length,
-                        drawn: document.querySelectorAll("mjx-container").length,
-                        wrong: document.querySelectorAll("mjx-merror").length,
-                        wide: root.scrollWidth - innerWidth,
-                    };
-                }"""
-            )
-            links[tab.url] = set(seen["links"])
-            formulas += seen["formulas"]
-            for fault, amount in (
-                ("pictures without pixels", seen["blank"]),
-                ("formulas that are none", seen["wrong"]),
-                ("formulas not drawn", seen["formulas"] - seen["drawn"]),
-                ("pixels wider than the window", max(0, seen["wide"])),
-            ):
-                if amount:
-                    faults.append((tab.url, size["width"], fault, amount))
+    for page in sorted({*pages} - {*skipped}):
+        tab.set_viewport_size(DESKTOP)
+        tab.goto(served + page.relative_to(site).as_posix())
+        # MathJax goes on after the page has been loaded.
+        tab.wait_for_function(
+            "() => !document.querySelector('script[src*=mathjax]')"
+            " || window.MathJax?.startup?.promise"
+        )
+        seen = tab.evaluate(
+            """async () => {
+                await window.MathJax?.startup?.promise;
+                const images = [...document.images];
+                // A picture further down is loaded only when it is needed.
+                images.forEach((i) => (i.loading = "eager"));
+                await Promise.all(images.map((i) => i.decode().catch(() => 0)));
+                return {
+                    blank: images.filter((i) => !i.naturalWidth).length,
+                    links: [...document.links].map((a) => a.href),
+                    formulas: document.querySelectorAll(".math").length,
+                    drawn: document.querySelectorAll("mjx-container").length,
+                    wrong: document.querySelectorAll("mjx-merror").length,
+                };
+            }"""
+        )
+        links[tab.url] = set(seen["links"])
+        formulas += seen["formulas"]
+        found = {
+            "pictures without pixels": seen["blank"],
+            "formulas that are none": seen["wrong"],
+            "formulas not drawn": seen["formulas"] - seen["drawn"],
+        }
+        for size in (DESKTOP, PHONE):
+            tab.set_viewport_size(size)
+            wide = tab.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+            found[f"pixels wider than {size['width']}"] = max(0, wide)
+        faults += [(tab.url, fault, found[fault]) for fault in found if found[fault]]
     tab.close()
     return faults, links, formulas
 
