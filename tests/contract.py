@@ -67,6 +67,7 @@ def share(cases, *names):
 
 
 trains_on_one = on_the_first("torch", "jax", "tensorflow")
+starts_soonest = on_the_first("numpy", "openvino", "jax", "torch", "tensorflow")
 
 
 def to_numpy(x):

@@ -247,7 +247,8 @@ class TestStandardOutput:
         monkeypatch.setenv("COLUMNS", columns)
         terminal.stdout.cache_clear()
         try:
-            for command in ("list", "backends", "tutorials"):
+            others = ("backends", "tutorials") if columns == "7" else ()
+            for command in ("list", *others):
                 ended = run(command)
                 assert ended.status == 0
                 assert len(ended.out.split()) > 5

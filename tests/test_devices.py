@@ -25,6 +25,7 @@ sys.modules["tensorflow"] = None  # `fit` imports it wherever it is installed
 import numpy as np
 from kerasconv import cli, corruptions, data, digits, parity, training
 from kerasconv.recipes import Recipe
+from kerasconv.training import page
 random = np.random.default_rng(0)
 recipe = Recipe(purpose="", architecture="dense_classifier", dataset="mnist",
                 epochs=1, batch_size=32, validation_share=0.25, augmentation=())
@@ -50,6 +51,7 @@ times = {"train": 5, "test": 1}
 data.load = lambda name, split, *_, **__: (
     np.tile(images, (times[split], 1, 1, 1)), np.tile(labels, times[split]))
 parity.measure = lambda path: {"largest": 0.0}
+page.write_pictures = lambda *_: None  # tests of training look at them
 corruptions.evaluate = lambda *_: dict.fromkeys([*corruptions.FAMILIES, "mean"], 0.5)
 sys.argv = ["kerasconv", "train", "dense_classifier", "--devices", "2", "--epochs", "1",
             "--limit", "320", "--out", sys.argv[1]]

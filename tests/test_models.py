@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from contract import trains_on_one
+from contract import starts_soonest, trains_on_one
 
 from kerasconv import backends
 from kerasconv._keras import keras
@@ -105,6 +105,7 @@ def test_fresh_networks_differ_and_follow_the_seed():
     assert not np.array_equal(kernel(1), kernel(2))
 
 
+@starts_soonest
 def test_arguments_shape_the_network():
     model = mnist_cnn(
         weights=None,
@@ -144,6 +145,7 @@ def test_weights_of_another_pooling_are_refused_though_their_shapes_fit():
         mnist_cnn(weights="average")
 
 
+@starts_soonest
 def test_weights_that_were_trained_on_other_fixed_kernels_are_refused(tmp_path):
     edge_classifier(weights=None, operator="sobel").save(tmp_path / "sobel.keras")
     edge_classifier(weights=tmp_path / "sobel.keras", operator="sobel")
@@ -250,6 +252,7 @@ def test_weights_load_from_a_file_with_optimizer_state(tmp_path, digits):
     )
 
 
+@starts_soonest
 def test_weights_of_another_architecture_are_refused(tmp_path):
     other = keras.Sequential(
         [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]

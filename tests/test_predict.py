@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
+from contract import starts_soonest
 from scipy import ndimage
 
 from kerasconv import backends, predict
@@ -398,7 +399,7 @@ def test_a_copy_is_whole_and_keeps_the_weights_too(small, twin):
     np.testing.assert_allclose(twin(other)(images), before, atol=1e-6)
 
 
-@pytest.mark.once
+@starts_soonest
 def test_a_spawned_process_takes_a_predictor(small):
     model, images = small
     predictor = Predictor(model)

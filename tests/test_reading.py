@@ -10,7 +10,7 @@ import photographs
 import pytest
 import test_cli
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage, signal
+from scipy import ndimage
 
 import kerasconv
 from kerasconv.errors import KerasconvError, UsageError
@@ -316,6 +316,8 @@ def test_min_confidence_moves_what_is_refused(page):
 @pytest.mark.once
 def test_the_judge_is_the_network_that_it_says():
     """Every layer as its definition has it, with SciPy's correlation."""
+    from scipy.signal import correlate2d  # a second to import, on every worker
+
     images = np.random.default_rng(0).random((3, 28, 28)).astype(np.float32)
     w = judge._weights()
     for image, scores in zip(images, judge.scores(images), strict=True):
@@ -326,7 +328,7 @@ def test_the_judge_is_the_network_that_it_says():
                 [
                     bias[j]
                     + sum(
-                        signal.correlate2d(x[c], kernel[:, :, c, j], "valid")
+                        correlate2d(x[c], kernel[:, :, c, j], "valid")
                         for c in range(len(x))
                     )
                     for j in range(len(bias))

@@ -7,7 +7,13 @@ from pathlib import Path
 import oracles
 import pytest
 from comparisons import image
-from contract import BACKEND, assert_close, keeps_the_contract, to_numpy
+from contract import (
+    BACKEND,
+    assert_close,
+    keeps_the_contract,
+    starts_soonest,
+    to_numpy,
+)
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
@@ -28,7 +34,7 @@ def range_pool(tmp_path_factory):
         yield importlib.import_module("range_pool").RangePool
 
 
-@pytest.mark.once
+@starts_soonest
 def test_it_keeps_the_contract_as_the_page_says(range_pool, capsys):
     """All of it: a fresh process on another backend too."""
     names = {"RangePool": range_pool}

@@ -19,7 +19,7 @@ from comparisons import (
     ramp_has_the_documented_scale,
     weighted_pool_equals_the_loops,
 )
-from contract import BACKEND, KEEPS_FLOAT64, TRAINS, share
+from contract import BACKEND, KEEPS_FLOAT64, TRAINS, share, starts_soonest
 
 from kerasconv import kernels, layers, ops
 from kerasconv.testing import ContractError, check, check_layer, list_checks
@@ -235,6 +235,7 @@ BY_CONTRACT = {
 }  # fmt: skip
 
 
+@pytest.mark.dealt
 @pytest.mark.parametrize("fault", BY_ORACLE)
 def test_planted_fault_fails_the_comparison_that_the_layer_passes(fault):
     right, wrong, comparison = BY_ORACLE[fault]
@@ -243,6 +244,7 @@ def test_planted_fault_fails_the_comparison_that_the_layer_passes(fault):
         comparison(wrong)
 
 
+@pytest.mark.dealt
 @pytest.mark.parametrize("fault", BY_CONTRACT)
 def test_planted_fault_fails_the_check_that_names_it(fault):
     right, wrong, arguments, named = BY_CONTRACT[fault]
@@ -366,6 +368,7 @@ def test_layers_of_keras_keep_it_and_an_input_is_found_for_them(name):
     assert report.failed == {}
 
 
+@starts_soonest
 def test_a_layer_of_several_inputs_is_checked():
     x = image(2).astype("float64")  # as NumPy makes them
     report = check_layer(keras.layers.Subtract(), [x, x[::-1]], exclude=SLOW)
@@ -406,6 +409,7 @@ class Shout(keras.layers.Layer):
         return {**super().get_config(), "loudness": self.loudness}
 
 
+@starts_soonest
 def test_a_random_layer_says_so_and_its_values_are_let_off():
     checks = ["inference_repeats", "batch_of_one", "config_round_trip"]
     with pytest.raises(ContractError, match="inference_repeats"):
@@ -428,6 +432,7 @@ def test_an_instance_is_left_as_it_is():
         np.testing.assert_array_equal(old, new)
 
 
+@starts_soonest
 def test_checks_are_chosen_by_name():
     one = check_layer(keras.layers.ReLU, checks=["empty_batch"], empty_batch=True)
     assert one.passed == ("can_be_called", "empty_batch")
