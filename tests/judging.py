@@ -31,6 +31,7 @@ from torch import nn
 
 from kerasconv import data
 from kerasconv.pictures import judge, paper, scene
+from kerasconv.pictures.look import fitted, thickened
 
 WEIGHTS = Path(judge.__file__).with_name("_judge.npz")
 NONE, SEVERAL = 10, 11
@@ -115,7 +116,7 @@ def prepared(drawn: np.ndarray) -> np.ndarray:
     for level in drawn.astype(np.float32) / 255:
         ink = level[paper.box(level > 0.25)]
         if ink.size:
-            images.append(scene._fitted(scene._thickened(ink)))
+            images.append(fitted(thickened(ink)))
     return np.rint(255 * np.array(images)).astype(np.uint8)
 
 

@@ -21,6 +21,7 @@ from kerasconv.pictures import (
     read_image,
     read_reduced,
     scene,
+    sheet,
     strokes,
 )
 from kerasconv.pictures.scene import Found
@@ -190,13 +191,109 @@ def test_light_lines_and_desks_change_no_answer(reader, page):
 
 
 @pytest.mark.once
-def test_a_digit_is_not_read_as_one_with_the_line_under_it(reader, digits):
+@pytest.mark.parametrize(("gap", "thick", "reach"), [(6, 8, 20), (3, 6, 40)])
+def test_a_digit_is_not_read_as_one_with_the_line_under_it(
+    reader, digits, gap, thick, reach
+):
     """A 7 and the line look like a 2."""
     grey = np.pad(row(digits, "7", 30), 60, constant_values=0.95)
     rows, columns = (np.flatnonzero((grey < 0.6).any(a)) for a in (1, 0))
-    below = slice(rows[-1] + 6, rows[-1] + 14)
-    grey[below, columns[0] - 20 : columns[-1] + 20] = 0.15
+    below = slice(rows[-1] + gap, rows[-1] + gap + thick)
+    grey[below, columns[0] - reach : columns[-1] + reach] = 0.15
     assert read(reader, grey).text == "7"
+
+
+def blurred(picture, width=1.0):
+    return ndimage.gaussian_filter(picture, width).astype(np.float32)
+
+
+@pytest.mark.once
+def test_a_digit_in_a_shadow_that_leaves_a_strip_of_light_is_read(reader, digits):
+    grey = np.pad(row(digits, "5", 30), 60, constant_values=0.95)
+    shade = np.full(grey.shape, 0.4)
+    shade[:, -40:] = 1
+    assert read(reader, blurred(grey * shade)).text == "5"
+
+
+@pytest.mark.once
+def test_a_digit_across_the_edge_of_a_shadow_is_read(reader, digits):
+    grey = np.pad(row(digits, "4", 30), 60, constant_values=0.95)
+    shade = np.ones(grey.shape)
+    shade[:, : grey.shape[1] // 2] = 0.3
+    assert read(reader, blurred(grey * shade)).text == "4"
+
+
+@pytest.mark.once
+def test_no_digits_that_touch_are_cut_where_three_strokes_are(monkeypatch):
+    """As an 8 has three one above the other, and a pair meets once or twice."""
+    sure = np.full(1000, 9.0)
+    monkeypatch.setattr(
+        judge, "digit_odds", lambda x: (sure[: len(x)], -sure[: len(x)])
+    )
+    page = np.full((200, 240), 0.9, np.float32)
+    for count, top in ((2, 60), (3, 60)):
+        for i in range(count):
+            page[top + 35 * i : top + 35 * i + 10, 60:180] = 0.1
+        page[60 : 35 * count + 35, 60:70] = 0.1
+        look = next(scene._looks(page, 1.0))
+        (piece,) = look.pieces()
+        assert (scene._cut(look, piece) is None) == (count == 3)
+
+
+@pytest.mark.once
+def test_a_sign_is_not_less_likely_a_digit_for_its_own_ink():
+    blank = np.zeros((28, 28), np.float32)
+
+    def judged(*confidences):
+        found = [
+            Found(blank, (50 * i, 0, 50 * i + 30, 40), c)
+            for i, c in enumerate(confidences)
+        ]
+        return [
+            each.confidence for each in scene._in_context(found, [1.0] * len(found))
+        ]
+
+    assert judged(0.45) == [0.45]
+    assert judged(0.45, 0.1) == [0.225, 0.05]
+    assert judged(0.8, 0.1, 0.1, 0.1) == pytest.approx([0.2, 0.05, 0.05, 0.05])
+
+
+@pytest.mark.once
+def test_the_bands_of_a_screen_are_no_digit(reader):
+    y, x = np.mgrid[:240, :320]
+    mesh = np.sin(2.1 * y) + np.sin(2.1 * x)
+    bands = 1 + 0.08 * np.sin((np.cos(1.2) * x + np.sin(1.2) * y) / 8)
+    grey = 0.14 * (1 - 0.06 * (1 + 0.5 * mesh)) * bands
+    answer = read(reader, (np.rint(255 * grey) / 255).astype(np.float32))
+    assert answer.status == "blank"
+
+
+@pytest.mark.once
+def test_digits_that_stand_on_a_line_are_not_left_out(reader, digits):
+    """The line and what touches it leave the picture, and the others are sure."""
+    grey = row(digits, "607143", 20)
+    for x in range(20, grey.shape[1]):
+        y = int(149 + 0.02 * (x - 80))
+        grey[y : y + 8, x] = 0.15
+    assert read(reader, grey).text == "607143"
+
+
+@pytest.mark.once
+def test_a_light_part_of_the_desk_is_no_part_of_the_sheet():
+    desk = np.full((300, 400), 0.2, np.float32)
+    desk[60:240, 100:320] = 0.9
+    desk[150:230, 70:100] = 0.45
+    base, (top, left) = sheet.cut_out(blurred(desk))
+    assert (base > 0.8).all()
+    np.testing.assert_allclose((top, left, *base.shape), (60, 100, 180, 220), atol=6)
+
+
+@pytest.mark.once
+def test_light_within_a_shadow_on_a_sheet_is_no_digit(reader):
+    picture = np.full((300, 400), 0.15, np.float32)
+    picture[40:260, 80:320] = 0.55
+    picture[70:230, 300:330] = 0.9
+    assert read(reader, blurred(picture)).status != "ok"
 
 
 @pytest.mark.once

@@ -12,13 +12,10 @@ from kerasconv._pixels import to_unit
 from kerasconv.pictures import digit as mnist
 from kerasconv.pictures import ink as inks
 from kerasconv.pictures import judge, paper, sheet, strokes
+from kerasconv.pictures.look import PALE, Box, Look, Piece, fitted, thickened
 
 # A photograph is looked at in a view this large, and closer in one this large.
 _VIEW, CLOSER = 400, 1600
-# A digit is looked at closer until it takes up so many pixels.
-_DETAIL = 64
-# Ink of a stroke this share of the digit's height thick or thinner is thickened.
-_THIN = 0.085
 # So confident that no other way is tried; where the rim tells what is paper, and this
 # share of all that differs from it is the digit, less will do.
 _CERTAIN, _SETTLED, _ALL = 0.9, 0.5, 0.95
@@ -32,13 +29,14 @@ _SURE = 0.95
 # Of digits that touch the least certain is at least this likely to be one; what they
 # are cut from is at least so likely to be several. By this much less a look is worth.
 _HALF, _SEVERAL, _OF_CUT = 0.7, 0.3, 0.8
+# What reaches beyond a digit below so much of its height is no part of it.
+_LOW = 0.7
 # Digits that touch are at least this many times as wide as they are high, in the mean.
 _NARROWEST = 0.55
-# Beside an edge the darker side is lighter than the ink by less than this share of what
-# the lighter one is.
-_EDGE = 0.25
-# The same of what runs from one rim of the picture to the other, as a fold does.
-_FOLD = 0.6
+# So many strokes meet where digits touch; more are cut where a loop is.
+_MOST_CUT = 2
+# What is less likely to be a digit needs no look whether it is an edge.
+_SLIGHT = 0.02
 # What runs from rim to rim, and looks less than this like a digit, is one so seldom.
 _DOUBTED, _CROSSING = 0.7, 0.5
 # Among digits it is so many times as likely that what is as high is one as well.
@@ -48,8 +46,6 @@ _BESIDE = 0.7
 # So many neighbours are tried as one digit in each look, and so many pieces as two in
 # those without the edges of shadows, of which there are as many again.
 _TRIES, _CUTS = 8, 3
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -69,167 +65,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """A part of a view: which of its pixels are the ink of one digit."""
-
-    own: np.ndarray
-    top: int
-    left: int
-    weight: float
-
-
-@dataclass(frozen=True)
 class _Judged:
     """A piece as a digit, and how sure it is that it is one, and that it is several."""
 
-    piece: _Piece
+    piece: Piece
     image: np.ndarray
     one: float
     several: float
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One way to tell ink from paper in a view, and what is ink by it."""
-
-    base: Image.Image
-    level: np.ndarray
-    paper: np.ndarray
-    ink: inks.Ink
-    mask: np.ndarray
-    top: float
-    left: float
-    scale: float
-    cuts: int
-    """How many of its pieces are tried as two digits."""
-
-    @property
-    def step(self) -> float:
-        return self.base.height / self.mask.shape[0]
-
-    def pieces(self) -> list[_Piece]:
-        labels, groups = strokes.grouped(self.mask, self.ink.strength)
-        contrast = self.ink.strength * self.paper
-        pieces = []
-        for group in groups:
-            top, left, bottom, right = group.box
-            own = np.isin(labels[top:bottom, left:right], group.parts)
-            weight = float(contrast[top:bottom, left:right][own].sum())
-            pieces.append(_Piece(own, top, left, weight))
-        return pieces
-
-    def is_edge(self, piece: _Piece) -> bool:
-        """Whether a piece lies along an edge: on one side all is as dark as it is."""
-        reach = 6
-        height, width = piece.own.shape
-        rows = slice(max(0, piece.top - reach), piece.top + height + reach)
-        columns = slice(max(0, piece.left - reach), piece.left + width + reach)
-        level, mask = self.level[rows, columns], self.mask[rows, columns]
-        own = np.zeros(mask.shape, bool)
-        y, x = piece.top - rows.start, piece.left - columns.start
-        own[y : y + height, x : x + width] = piece.own
-        near = ndimage.binary_dilation(own, iterations=2)
-        ring = ndimage.binary_dilation(near, iterations=reach - 2) & ~near & ~mask
-        if not ring.any():
-            return False
-        dark, light = np.quantile(level[ring], (0.2, 0.8)) - np.median(level[own])
-        top, left = piece.top, piece.left
-        crosses = (top == 0 and top + height == self.mask.shape[0]) or (
-            left == 0 and left + width == self.mask.shape[1]
-        )
-        return bool(dark < (_FOLD if crosses else _EDGE) * light)
-
-    def box(self, piece: _Piece) -> Box:
-        height, width = piece.own.shape
-        sides = (
-            self.step * piece.left + self.left,
-            self.step * piece.top + self.top,
-            self.step * (piece.left + width) + self.left,
-            self.step * (piece.top + height) + self.top,
-        )
-        return tuple(round(self.scale * side) for side in sides)  # type: ignore[return-value]
-
-    def digit(self, piece: _Piece) -> np.ndarray:
-        """The ink of a piece as an MNIST digit, looked at closer where it is small."""
-        return _fitted(_thickened(self.detail(piece)[0]))
-
-    def detail(self, piece: _Piece) -> tuple[np.ndarray, np.ndarray]:
-        """The ink of a piece, as much of it as a digit has use for, and its mask."""
-        own = np.pad(piece.own, 2)
-        height, width = own.shape
-        top, left = piece.top - 2, piece.left - 2
-        strength = _window(self.ink.strength, top, left, own.shape)
-        closer = min(self.step, 1.5 * _DETAIL / max(piece.own.shape))
-        if closer > 1.2:
-            step = self.step
-            size = (round(width * closer), round(height * closer))
-            corners = [left, top, left + width, top + height]
-            crop = self.base.transform(
-                size, Image.Transform.EXTENT, [step * side for side in corners], 2
-            )
-            level = _resized(_window(self.paper, top, left, own.shape), size)
-            strength = np.clip(1 - np.asarray(crop) / np.maximum(level, 0.02), 0, 1)
-            near = _resized(strokes.spread(own), size) > 0.3
-            own = _resized(own, size) > 0.5
-        elif closer < 0.8:  # more pixels than a digit of 20 has use for
-            size = (round(width * closer), round(height * closer))
-            near = strokes.spread(own)
-            strength = _resized(np.where(near, strength, 0), size)
-            near = _resized(near, size) > 0.2
-            own = _resized(own, size) > 0.5
-        else:
-            near = strokes.spread(own)
-        inked = strength[own]
-        full = float(_quantile(inked, 0.6)) if inked.size else 0.0
-        level = np.where(near, np.minimum(strength / max(full, 1e-6), 1), 0)
-        return np.where(level < 0.15, 0, level).astype(np.float32), own
-
-
-def _fitted(level: np.ndarray) -> np.ndarray:
-    """Ink as an MNIST digit."""
-    level = level[paper.box(level > 0.25)]
-    if not level.size:
-        return np.zeros((mnist.FIELD, mnist.FIELD), np.float32)
-    return to_unit(mnist.centred(mnist.fitted(level)))
-
-
-def _window(
-    values: np.ndarray, top: int, left: int, shape: tuple[int, ...]
-) -> np.ndarray:
-    """A part of a view; beyond its rim the rim itself."""
-    rows = np.clip(np.arange(top, top + shape[0]), 0, values.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + shape[1]), 0, values.shape[1] - 1)
-    return values[rows[:, None], columns]
-
-
-def _quantile(values: np.ndarray, share: float) -> float:
-    """One of the values that has this share of them below it."""
-    place = round(share * (len(values) - 1))
-    return float(np.partition(values, place)[place])
-
-
-def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    image = Image.fromarray(values.astype(np.float32))
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-
-
-def _thickened(level: np.ndarray) -> np.ndarray:
-    """Ink of a thin pen made as thick as MNIST's thinnest."""
-    mask = level > 0.5
-    depth = ndimage.distance_transform_edt(mask)[mask]
-    if not depth.size:
-        return level
-    # In a stroke the mean depth is a quarter of its width.
-    width = 4 * float(depth.mean()) - 1
-    rows, columns = paper.box(mask)
-    longest = max(rows.stop - rows.start, columns.stop - columns.start)
-    missing = _THIN * longest - width
-    if missing <= 0.5:
-        return level
-    side = round(missing) | 1
-    place = np.arange(side) - (side - 1) / 2
-    disk = place[:, None] ** 2 + place**2 <= (side / 2) ** 2
-    return ndimage.grey_dilation(np.pad(level, side), footprint=disk)
 
 
 def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[Found]:
@@ -242,16 +84,22 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
     """
     best: tuple[float, list[Found]] = (-np.inf, [])
     easy = _easy(grey, scale)
+    if easy is not None and easy[2] is not None and _is_pale(easy[2]):
+        easy = None
     darks: tuple[bool, ...] = (True, False)
     closes: tuple[bool, ...] = (False, True)
     if easy is not None:
         digit, weight, cut = easy
         one = cut is None or _is_one(cut)
         clear = one and (cut is None or cut.share > _ALL)
-        if clear and (cut is None or digit.confidence > _SETTLED):
+        lined = cut is not None and _underlined(cut)
+        if clear and (cut is None or (digit.confidence > _SETTLED and not lined)):
             return [digit]
-        best = (_worth([digit], [weight if one else _MIXED * weight]), [digit])
-        if cut is not None and clear and _covered(cut, grey) < _INKED:
+        sure = one and not lined
+        best = (_worth([digit], [weight if sure else _MIXED * weight]), [digit])
+        # What is no digit and leaves the picture may be all that is in a light.
+        lit = cut is not None and digit.confidence < 0.5 and _leaves(cut.box, grey)
+        if cut is not None and clear and not lit and _covered(cut, grey) < _INKED:
             # What is paper is known, and that no shadow was taken for ink.
             darks, closes = (cut.dark,), (False,)
     for look in _looks(grey, scale, darks, closes):
@@ -268,7 +116,11 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
                 worth *= _OF_CUT  # a line that crosses a digit can be cut off, too
             if worth > best[0]:
                 best = (worth, found)
-            if not halved and all(each.confidence > _CERTAIN for each in found):
+            if (
+                not halved
+                and all(each.confidence > _CERTAIN for each in found)
+                and not look.leaves_out(pieces)
+            ):
                 break
     found = _in_order(best[1])
     if easy is None and all(each.confidence < 0.5 for each in found):
@@ -351,6 +203,28 @@ def _covered(cut: paper.Cut, grey: np.ndarray) -> float:
     return inked * (right - left) * (bottom - top) / grey.size
 
 
+def _is_pale(cut: paper.Cut) -> bool:
+    """Whether ink is so near to paper as paper's own texture, or a screen's, is."""
+    return float(cut.ink[cut.ink > 0.3 * cut.ink.max()].mean()) < PALE
+
+
+def _underlined(cut: paper.Cut) -> bool:
+    """Whether what is low in the ink reaches beyond the rest to the left and right."""
+    mask = cut.ink > 0.3 * cut.ink.max()
+    height, width = mask.shape
+    (columns,) = np.nonzero(mask[: round(_LOW * height)].any(0))
+    margin = 0.1 * height
+    return bool(
+        columns.size and columns[0] > margin and columns[-1] < width - 1 - margin
+    )
+
+
+def _leaves(box: tuple[float, ...], grey: np.ndarray) -> bool:
+    left, top, right, bottom = box
+    height, width = grey.shape
+    return min(left, top) <= 1 or right >= width - 1 or bottom >= height - 1
+
+
 def _is_one(cut: paper.Cut) -> bool:
     """Whether all of the ink that was cut out makes one digit, without a line."""
     if cut.parts == 1:
@@ -395,13 +269,15 @@ def _looks(
     scale: float,
     darks: tuple[bool, ...] = (True, False),
     closes: tuple[bool, ...] = (False, True),
-) -> Iterator[_Look]:
+) -> Iterator[Look]:
     """The ways in which the ink of a grey picture may be told from its paper.
 
     For dark ink and for light, by a background without and with the edges of shadows.
     """
     whole = inks.shrunk(grey, CLOSER)
     base, (top, left) = sheet.cut_out(whole)
+    if base is not whole:
+        darks = (True,)  # what is written on a sheet that is light
     scale *= grey.shape[0] / whole.shape[0]
     view = inks.shrunk(base, _VIEW)
     if min(view.shape) > 100:
@@ -420,17 +296,17 @@ def _looks(
                     continue
                 cuts = 0 if close else _CUTS
                 seen.append(mask)
-                yield _Look(picture, v, around, ink, mask, top, left, scale, cuts)
+                yield Look(picture, v, around, ink, mask, top, left, scale, cuts)
 
 
-def _judged(look: _Look, pieces: list[_Piece]) -> tuple[list[_Judged], bool]:
+def _judged(look: Look, pieces: list[Piece]) -> tuple[list[_Judged], bool]:
     """The digits of a look, joined or cut where that makes digits; whether any was cut.
 
     Pieces are brought to digits all at once, which is most of the work.
     """
     judged = [
         replace(each, one=0.0)
-        if each.one > _EDGE and look.is_edge(each.piece)
+        if each.one > _SLIGHT and (each.piece.is_pale or look.is_edge(each.piece))
         else each
         for each in _asked(pieces, [look.digit(piece) for piece in pieces])
     ]
@@ -446,14 +322,14 @@ def _judged(look: _Look, pieces: list[_Piece]) -> tuple[list[_Judged], bool]:
     return parts, cut
 
 
-def _asked(pieces: list[_Piece], images: list[np.ndarray]) -> list[_Judged]:
+def _asked(pieces: list[Piece], images: list[np.ndarray]) -> list[_Judged]:
     odds = judge.digit_odds(np.stack(images))
     one, several = (1 / (1 + np.exp(-each)) for each in odds)
     each = zip(pieces, images, one.tolist(), several.tolist(), strict=True)
     return [_Judged(*facts) for facts in each]
 
 
-def _joined(look: _Look, judged: list[_Judged]) -> list[_Judged]:
+def _joined(look: Look, judged: list[_Judged]) -> list[_Judged]:
     """Neighbours that are no digits and make one together, joined."""
     i = tries = 0
     while i + 1 < len(judged) and tries < _TRIES:
@@ -472,7 +348,7 @@ def _joined(look: _Look, judged: list[_Judged]) -> list[_Judged]:
     return judged
 
 
-def _union(a: _Piece, b: _Piece) -> _Piece:
+def _union(a: Piece, b: Piece) -> Piece:
     top, left = min(a.top, b.top), min(a.left, b.left)
     bottom = max(a.top + a.own.shape[0], b.top + b.own.shape[0])
     right = max(a.left + a.own.shape[1], b.left + b.own.shape[1])
@@ -481,19 +357,19 @@ def _union(a: _Piece, b: _Piece) -> _Piece:
         y, x = piece.top - top, piece.left - left
         height, width = piece.own.shape
         own[y : y + height, x : x + width] |= piece.own
-    return _Piece(own, top, left, a.weight + b.weight)
+    return Piece(own, top, left, a.weight + b.weight)
 
 
-def _cut(look: _Look, piece: _Piece, most: int | None = None) -> list[_Judged] | None:
+def _cut(look: Look, piece: Piece, most: int | None = None) -> list[_Judged] | None:
     """A piece as digits that touch, by the best of some cuts, if it is that."""
     height, width = piece.own.shape
     if most is None:
         most = max(2, int(width / (_NARROWEST * height)))
     level, own = look.detail(piece)
-    level = _thickened(level)
+    level = thickened(level)
     edge = (level.shape[0] - own.shape[0]) // 2  # what a thickened stroke needed
     step = own.shape[1] / (width + 4)
-    whole = float(level.sum())
+    whole, mask = float(level.sum()), level > 0.5
     y, x = np.indices(level.shape)
     # The first digit is cut off: of a longer number the rest is cut again.
     places = np.linspace(0.25 * min(width, 1.2 * height), min(0.75 * width, height), 13)
@@ -504,9 +380,12 @@ def _cut(look: _Look, piece: _Piece, most: int | None = None) -> list[_Judged] |
         for at in places:
             first = np.where(place < at, level, 0)
             sides = first, level - first
-            if min(side.sum() for side in sides) > 0.1 * whole:
+            if (
+                min(side.sum() for side in sides) > 0.1 * whole
+                and _strokes_cut(mask, place < at) <= _MOST_CUT
+            ):
                 tried.append((slant, at))
-                images += [_fitted(side) for side in sides]
+                images += [fitted(side) for side in sides]
     if not tried:
         return None
     judged = _asked([piece] * len(images), images)
@@ -528,9 +407,16 @@ def _cut(look: _Look, piece: _Piece, most: int | None = None) -> list[_Judged] |
     return None if more is None else [halves[0], *more]
 
 
-def _part(piece: _Piece, own: np.ndarray) -> _Piece:
+def _strokes_cut(mask: np.ndarray, left: np.ndarray) -> int:
+    """How many strokes are cut where what is left of the cut ends."""
+    crossed = (mask[:, :-1] & left[:, :-1]) & (mask[:, 1:] & ~left[:, 1:])
+    rows = np.pad(crossed.any(1), 1).astype(np.int8)
+    return int((np.diff(rows) > 0).sum())
+
+
+def _part(piece: Piece, own: np.ndarray) -> Piece:
     rows, columns = paper.box(own)
-    return _Piece(
+    return Piece(
         own[rows, columns],
         piece.top + rows.start,
         piece.left + columns.start,
@@ -551,12 +437,17 @@ def _in_context(found: list[Found], weights: list[float]) -> list[Found]:
     of a word may look like a digit.
     """
     found = _among_digits(found)
-    share = sum(
-        weight
-        for each, weight in zip(found, weights, strict=True)
-        if each.confidence >= 0.5
-    ) / (sum(weights) or 1.0)
-    return [replace(each, confidence=share * each.confidence) for each in found]
+    digits = [each.confidence >= 0.5 for each in found]
+    read = sum(w for w, is_digit in zip(weights, digits, strict=True) if is_digit)
+    # Of the ink about each, and its own, which is not held against itself.
+    shares = [
+        (read if is_digit else read + w) / (sum(weights) or 1.0)
+        for w, is_digit in zip(weights, digits, strict=True)
+    ]
+    return [
+        replace(each, confidence=share * each.confidence)
+        for each, share in zip(found, shares, strict=True)
+    ]
 
 
 def _among_digits(found: list[Found]) -> list[Found]:

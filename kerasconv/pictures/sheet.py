@@ -31,21 +31,27 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     if high - low < _STEP:
         return whole
     levels = [*np.linspace(low, high, _LEVELS + 2)[1:-1], otsu(view)]
-    # Of what looks like a sheet the largest: a shadow across it has a border too.
+    # Of what looks like a sheet the largest: a shadow across it has a border too. But
+    # with straight sides: a part of the desk may be as light.
     found = [
-        (each[0].sum(), i, each)
+        (each[0].sum() * each[2] ** 2, i, each)
         for i, each in enumerate(_sheet(view, level) for level in levels)
         if each
     ]
     if not found:
         return whole
-    _, _, (sheet, hull) = max(found)
+    _, _, (sheet, hull, _) = max(found)
     scale = picture.shape[0] / view.shape[0], picture.shape[1] / view.shape[1]
     return _within(picture, hull.equations, scale, np.argwhere(sheet))
 
 
-def _sheet(view: np.ndarray, level: float) -> "tuple[np.ndarray, ConvexHull] | None":
-    """The largest part lighter than `level`, and its hull, if it looks like a sheet."""
+def _sheet(
+    view: np.ndarray, level: float
+) -> "tuple[np.ndarray, ConvexHull, float] | None":
+    """The largest part lighter than `level`, if it looks like a sheet.
+
+    With its hull, and the share that it fills of the rectangle about it.
+    """
     bright = _grown(~_grown(~(view > level), 2), 2)
     groups, count = ndimage.label(bright)
     if not count:
@@ -70,9 +76,10 @@ def _sheet(view: np.ndarray, level: float) -> "tuple[np.ndarray, ConvexHull] | N
     hull = ConvexHull(points)
     corners = points[hull.vertices]
     # In two dimensions a hull's volume is its area.
-    if sheet.sum() < _SOLID * hull.volume or sheet.sum() < _SOLID * _rectangle(corners):
+    filled = sheet.sum() / _rectangle(corners)
+    if sheet.sum() < _SOLID * hull.volume or filled < _SOLID:
         return None
-    return sheet, hull
+    return sheet, hull, filled
 
 
 def _grown(mask: np.ndarray, times: int = 1) -> np.ndarray:

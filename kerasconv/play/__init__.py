@@ -183,7 +183,16 @@ def _packed(values: "np.ndarray") -> str:
 
 def _constants() -> dict[str, dict[str, float]]:
     """The figures by which a picture is prepared, as Python has them, by module."""
-    from kerasconv.pictures import clothes, digit, ink, paper, scene, sheet, strokes
+    from kerasconv.pictures import (
+        clothes,
+        digit,
+        ink,
+        look,
+        paper,
+        scene,
+        sheet,
+        strokes,
+    )
 
     return {
         module.__name__.rpartition(".")[2]: {
@@ -191,7 +200,7 @@ def _constants() -> dict[str, dict[str, float]]:
             for name, value in vars(module).items()
             if name.isupper() and type(value) in (int, float)
         }
-        for module in (clothes, digit, ink, paper, scene, sheet, strokes)
+        for module in (clothes, digit, ink, look, paper, scene, sheet, strokes)
     }
 
 

@@ -4,9 +4,9 @@
    of one digit: `own`, at row `top`, column `left`, and how much ink it is. */
 
 const Looking = (() => {
-	const { DETAIL, THIN, EDGE, FOLD } = DATA.constants.scene;
-	const { box, cut, enlarged, grown, image, median, placed, quantile } = Raster;
-	const { resize, round, spread, where, window, without } = Raster;
+	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD } = DATA.constants.look;
+	const { box, count, cut, enlarged, grown, image, minimum, parts, placed } = Raster;
+	const { quantile, resize, round, spread, where, window, without } = Raster;
 	const FAINT = Math.fround(0.15);
 
 	/** What is ink in a view of a picture: `base` is the picture, `level` the view. */
@@ -32,6 +32,26 @@ const Looking = (() => {
 			});
 		}
 
+		/** Whether ink as high as the pieces is in none: digits on a line, maybe. */
+		leavesOut(pieces) {
+			const { width } = this.mask;
+			const rest = { ...this.mask, values: this.mask.values.slice() };
+			for (const { own, top, left } of pieces)
+				own.values.forEach((v, i) => {
+					const [y, x] = [Math.floor(i / own.width), i % own.width];
+					if (v) rest.values[(top + y) * width + left + x] = 0;
+				});
+			const highest = Math.max(...pieces.map((piece) => piece.own.height));
+			return parts(rest).boxes.some(
+				({ top, bottom }) => bottom - top > AS_HIGH * highest,
+			);
+		}
+
+		/** Whether a piece is so near to paper as paper's own texture, or a screen's, is. */
+		isPale({ own, weight }) {
+			return weight < PALE * count(own);
+		}
+
 		/** Whether a piece lies along an edge: on one side all is as dark as it is. */
 		isEdge({ own, top, left }) {
 			const reach = 6;
@@ -45,11 +65,15 @@ const Looking = (() => {
 			const ink = placed(own, top - around.top, left - around.left, level);
 			const near = grown(ink, 2);
 			const ring = without(without(grown(near, reach - 2), near), mask);
-			const levels = (of) => level.values.filter((_, i) => of.values[i]);
-			const beside = levels(ring);
+			// The ink next to each pixel: a stroke across an edge is darker on either side.
+			const values = level.values.map((v, i) => (ink.values[i] ? v : 2));
+			const inked = { ...level, values };
+			const next = minimum(minimum(inked, 2 * reach + 1, true), 2 * reach + 1, false);
+			const beside = level.values
+				.map((v, i) => v - next.values[i])
+				.filter((_, i) => ring.values[i]);
 			if (!beside.length) return false;
-			const middle = median(levels(ink));
-			const [dark, light] = [0.2, 0.8].map((share) => quantile(beside, share) - middle);
+			const [dark, light] = [0.2, 0.8].map((share) => quantile(beside, share));
 			const crosses =
 				(top === 0 && top + own.height === this.mask.height) ||
 				(left === 0 && left + own.width === this.mask.width);

@@ -5,7 +5,8 @@
 const Scene = (() => {
 	const { VIEW, CLOSER, CERTAIN, SETTLED, ALL, INKED, SURE, HALF, SEVERAL, OF_CUT } =
 		DATA.constants.scene;
-	const { DOUBTED, CROSSING, NARROWEST, EDGE, NEIGHBOURS, BESIDE, TRIES, CUTS } =
+	const { PALE, LOW, MOST_CUT, SLIGHT } = DATA.constants.scene;
+	const { DOUBTED, CROSSING, NARROWEST, NEIGHBOURS, BESIDE, TRIES, CUTS } =
 		DATA.constants.scene;
 	const { WHOLE, MIXED } = DATA.constants.scene;
 	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
@@ -18,7 +19,8 @@ const Scene = (() => {
       box [left, top, right, bottom], and how sure it is that this is a digit. `scale` is
       how many pixels of the reader's picture one of these is. */
 	function find(grey, scale = 1) {
-		const first = easy(grey, scale);
+		let first = easy(grey, scale);
+		if (first && first.ink && isPale(first.ink)) first = null;
 		let best = { worth: -Infinity, found: [] };
 		let [darks, closes] = [
 			[true, false],
@@ -28,10 +30,17 @@ const Scene = (() => {
 			const { digit, weight, ink } = first;
 			const one = !ink || isOne(ink);
 			const clear = one && (!ink || ink.share > ALL);
-			if (clear && (!ink || digit.confidence > SETTLED)) return [digit];
-			best = { worth: worth([digit], [one ? weight : MIXED * weight]), found: [digit] };
+			const lined = ink && isUnderlined(ink);
+			if (clear && (!ink || (digit.confidence > SETTLED && !lined))) return [digit];
+			const sure = one && !lined;
+			best = {
+				worth: worth([digit], [sure ? weight : MIXED * weight]),
+				found: [digit],
+			};
+			// What is no digit and leaves the picture may be all that is in a light.
+			const lit = ink && digit.confidence < 0.5 && leaves(ink.box, grey);
 			// What is paper is known, and that no shadow was taken for ink.
-			if (ink && clear && covered(ink, grey) < INKED)
+			if (ink && clear && !lit && covered(ink, grey) < INKED)
 				[darks, closes] = [[ink.dark], [false]];
 		}
 		for (const look of looks(grey, scale, darks, closes)) {
@@ -50,7 +59,8 @@ const Scene = (() => {
 			// A line that crosses a digit can be cut off, too.
 			const value = worth(found, weights) * (halved ? OF_CUT : 1);
 			if (value > best.worth) best = { worth: value, found };
-			if (!halved && found.every((each) => each.confidence > CERTAIN)) break;
+			const certain = !halved && found.every((each) => each.confidence > CERTAIN);
+			if (certain && !look.leavesOut(pieces)) break;
 		}
 		// Paper, and what is seen in it when one looks too closely.
 		if (!first && best.found.every((each) => each.confidence < 0.5)) return [];
@@ -72,6 +82,31 @@ const Scene = (() => {
 		const least = 0.3 * largest(ink.values);
 		const inked = ink.values.filter((v) => v > least).length / ink.values.length;
 		return (inked * (right - left) * (bottom - top)) / grey.values.length;
+	}
+
+	/** Which of the ink that was cut out surely is ink. */
+	function inkOf({ height, width, values }) {
+		const least = 0.3 * largest(values);
+		return where(image(height, width, values), (v) => v > least);
+	}
+
+	/** Whether ink is so near to paper as paper's own texture, or a screen's, is. */
+	function isPale(ink) {
+		const mask = inkOf(ink);
+		return sum([...ink.values].filter((_, i) => mask.values[i])) / count(mask) < PALE;
+	}
+
+	/** Whether what is low in the ink reaches beyond the rest to the left and right. */
+	function isUnderlined(ink) {
+		const { height, width, values } = inkOf(ink);
+		const high = round(LOW * height);
+		const rest = box(image(high, width, values.slice(0, high * width)));
+		const margin = 0.1 * height;
+		return rest !== null && rest.left > margin && rest.right < width - margin;
+	}
+
+	function leaves([left, top, right, bottom], { height, width }) {
+		return Math.min(left, top) <= 1 || right >= width - 1 || bottom >= height - 1;
 	}
 
 	/** Whether all of the ink that was cut out makes one digit, without a line. */
@@ -116,6 +151,7 @@ const Scene = (() => {
 	function* looks(grey, scale, darks, closes) {
 		const whole = shrunk(grey, CLOSER);
 		const { base, top, left } = Sheet.cutOut(whole);
+		if (base !== whole) darks = [true]; // what is written on a sheet that is light
 		scale *= grey.height / whole.height;
 		let view = shrunk(base, VIEW);
 		if (Math.min(view.height, view.width) > 100) view = blurred(view, 0.7);
@@ -164,7 +200,8 @@ const Scene = (() => {
 	function judged(look, pieces) {
 		const each = pieces.map((piece) => {
 			const found = asked(piece, look.digit(piece));
-			return found.one > EDGE && look.isEdge(piece) ? { ...found, one: 0 } : found;
+			const none = found.one > SLIGHT && (look.isPale(piece) || look.isEdge(piece));
+			return none ? { ...found, one: 0 } : found;
 		});
 		let [{ cuts }, halved] = [look, false];
 		const parts = joined(look, each).flatMap((part) => {
@@ -216,6 +253,7 @@ const Scene = (() => {
 		const edge = Math.floor((level.height - detail.own.height) / 2); // what a thickened stroke needed
 		const step = detail.own.width / (width + 4);
 		const whole = sum(level.values);
+		const mask = where(level, (v) => v > 0.5);
 		// The first digit is cut off: of a longer number the rest is cut again.
 		const from = 0.25 * Math.min(width, 1.2 * height);
 		const to = Math.min(0.75 * width, height);
@@ -224,11 +262,14 @@ const Scene = (() => {
 			for (let k = 0; k < 13; k++) {
 				const at = k < 12 ? k * ((to - from) / 12) + from : to;
 				const first = new Float32Array(level.values.length);
+				const isLeft = new Uint8Array(level.values.length);
 				for (let y = 0, i = 0; y < level.height; y++)
 					for (let x = 0; x < level.width; x++, i++) {
 						const along = x - edge + slant * (y - (level.height - 1) / 2);
-						if (along / step - 2 < at) first[i] = level.values[i];
+						if (!(along / step - 2 < at)) continue;
+						[first[i], isLeft[i]] = [level.values[i], 1];
 					}
+				if (strokesCut(mask, isLeft) > MOST_CUT) continue;
 				const sides = [first, level.values.map((v, i) => v - first[i])];
 				if (!(Math.min(...sides.map(sum)) > 0.1 * whole)) continue;
 				const halves = sides.map((values) =>
@@ -252,6 +293,19 @@ const Scene = (() => {
 		return more && [first, ...more];
 	}
 
+	/** How many strokes are cut where what is left of the cut ends. */
+	function strokesCut({ height, width, values }, isLeft) {
+		let [strokes, before] = [0, false];
+		for (let y = 0; y < height; y++) {
+			let crossed = false;
+			for (let i = y * width; i < (y + 1) * width - 1; i++)
+				crossed ||= values[i] && values[i + 1] && isLeft[i] && !isLeft[i + 1];
+			if (crossed && !before) strokes++;
+			before = crossed;
+		}
+		return strokes;
+	}
+
 	function part(piece, own) {
 		const at = box(own);
 		return {
@@ -268,9 +322,13 @@ const Scene = (() => {
       of a word may look like a digit. */
 	function inContext(list, weights) {
 		const found = amongDigits(list);
-		const digits = weights.filter((_, i) => found[i].confidence >= 0.5);
-		const share = sum(digits) / (sum(weights) || 1);
-		return found.map((each) => ({ ...each, confidence: share * each.confidence }));
+		const isDigit = found.map((each) => each.confidence >= 0.5);
+		const read = sum(weights.filter((_, i) => isDigit[i]));
+		// Of the ink about each, and its own, which is not held against itself.
+		return found.map((each, i) => {
+			const share = (read + (isDigit[i] ? 0 : weights[i])) / (sum(weights) || 1);
+			return { ...each, confidence: share * each.confidence };
+		});
 	}
 
 	/** Surer of what is as high as the others, of which two thirds surely are digits.

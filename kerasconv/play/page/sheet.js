@@ -18,11 +18,12 @@ const Sheet = (() => {
 		if (high - low < STEP) return whole;
 		const step = (high - low) / (LEVELS + 1);
 		const levels = Array.from({ length: LEVELS }, (_, i) => (i + 1) * step + low);
-		// Of what looks like a sheet the largest: a shadow across it has a border too.
+		// Of what looks like a sheet the largest: a shadow across it has a border too. But
+		// with straight sides: a part of the desk may be as light.
 		let best = null;
 		for (const level of [...levels, Math.fround(Ink.otsu(view.values))]) {
 			const found = sheetAbove(view, level);
-			if (found && (!best || found.size >= best.size)) best = found;
+			if (found && (!best || found.worth >= best.worth)) best = found;
 		}
 		if (!best) return whole;
 		const scale = [picture.height / view.height, picture.width / view.width];
@@ -57,8 +58,9 @@ const Sheet = (() => {
 		const middle = (mask) => median(view.values.filter((_, i) => mask.values[i]));
 		if (middle(inside) - middle(around) < STEP) return null;
 		const corners = hull(sheet);
-		if (size < SOLID * area(corners) || size < SOLID * rectangle(corners)) return null;
-		return { corners, size, box: Raster.box(sheet) };
+		const filled = size / rectangle(corners);
+		if (size < SOLID * area(corners) || filled < SOLID) return null;
+		return { corners, worth: size * filled ** 2, box: Raster.box(sheet) };
 	}
 
 	/** Which share of the picture's rim a mask takes. */

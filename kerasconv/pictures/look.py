@@ -1,0 +1,209 @@
+"""One way to tell ink from paper in a picture, and the pieces of ink as digits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from kerasconv._pixels import to_unit
+from kerasconv.pictures import digit as mnist
+from kerasconv.pictures import ink as inks
+from kerasconv.pictures import paper, strokes
+
+# A digit is looked at closer until it takes up so many pixels.
+_DETAIL = 64
+# Ink of a stroke this share of the digit's height thick or thinner is thickened.
+_THIN = 0.085
+# Ink is this much darker than paper, of white; less is paper's, or a screen's, texture.
+PALE = 0.03
+# Ink that is no piece and this much as high as the highest may hold digits.
+_AS_HIGH = 0.8
+# Beside an edge the darker side is lighter than the ink by less than this share of what
+# the lighter one is.
+_EDGE = 0.25
+# The same of what runs from one rim of the picture to the other, as a fold does.
+_FOLD = 0.6
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a view: which of its pixels are the ink of one digit."""
+
+    own: np.ndarray
+    top: int
+    left: int
+    weight: float
+
+    @property
+    def is_pale(self) -> bool:
+        """Whether it is so near to paper as paper's own texture, or a screen's, is."""
+        return self.weight < PALE * self.own.sum()
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to tell ink from paper in a view, and what is ink by it."""
+
+    base: Image.Image
+    level: np.ndarray
+    paper: np.ndarray
+    ink: inks.Ink
+    mask: np.ndarray
+    top: float
+    left: float
+    scale: float
+    cuts: int
+    """How many of its pieces are tried as two digits."""
+
+    @property
+    def step(self) -> float:
+        """How many pixels of the picture one of the view is."""
+        return self.base.height / self.mask.shape[0]
+
+    def pieces(self) -> list[Piece]:
+        """What may be digits, in the order of reading."""
+        labels, groups = strokes.grouped(self.mask, self.ink.strength)
+        contrast = self.ink.strength * self.paper
+        pieces = []
+        for group in groups:
+            top, left, bottom, right = group.box
+            own = np.isin(labels[top:bottom, left:right], group.parts)
+            weight = float(contrast[top:bottom, left:right][own].sum())
+            pieces.append(Piece(own, top, left, weight))
+        return pieces
+
+    def leaves_out(self, pieces: list[Piece]) -> bool:
+        """Whether ink as high as the pieces is in none: digits on a line, maybe."""
+        rest = self.mask.copy()
+        for piece in pieces:
+            height, width = piece.own.shape
+            part = rest[piece.top : piece.top + height, piece.left : piece.left + width]
+            part &= ~piece.own
+        highest = max(len(piece.own) for piece in pieces)
+        labels, _ = ndimage.label(rest, np.ones((3, 3), bool))
+        return any(
+            rows.stop - rows.start > _AS_HIGH * highest
+            for rows, _ in ndimage.find_objects(labels)
+        )
+
+    def is_edge(self, piece: Piece) -> bool:
+        """Whether a piece lies along an edge: on one side all is as dark as it is."""
+        reach = 6
+        height, width = piece.own.shape
+        rows = slice(max(0, piece.top - reach), piece.top + height + reach)
+        columns = slice(max(0, piece.left - reach), piece.left + width + reach)
+        level, mask = self.level[rows, columns], self.mask[rows, columns]
+        own = np.zeros(mask.shape, bool)
+        y, x = piece.top - rows.start, piece.left - columns.start
+        own[y : y + height, x : x + width] = piece.own
+        near = ndimage.binary_dilation(own, iterations=2)
+        ring = ndimage.binary_dilation(near, iterations=reach - 2) & ~near & ~mask
+        if not ring.any():
+            return False
+        # The ink next to each pixel: a stroke across an edge is darker on either side.
+        inked = ndimage.minimum_filter(
+            np.where(own, level, 2), 2 * reach + 1, mode="nearest"
+        )
+        beside = level[ring] - inked[ring]
+        dark, light = np.quantile(beside, (0.2, 0.8))
+        top, left = piece.top, piece.left
+        crosses = (top == 0 and top + height == self.mask.shape[0]) or (
+            left == 0 and left + width == self.mask.shape[1]
+        )
+        return bool(dark < (_FOLD if crosses else _EDGE) * light)
+
+    def box(self, piece: Piece) -> Box:
+        """The sides of a piece in pixels of the user's picture."""
+        height, width = piece.own.shape
+        sides = (
+            self.step * piece.left + self.left,
+            self.step * piece.top + self.top,
+            self.step * (piece.left + width) + self.left,
+            self.step * (piece.top + height) + self.top,
+        )
+        return tuple(round(self.scale * side) for side in sides)  # type: ignore[return-value]
+
+    def digit(self, piece: Piece) -> np.ndarray:
+        """The ink of a piece as an MNIST digit, looked at closer where it is small."""
+        return fitted(thickened(self.detail(piece)[0]))
+
+    def detail(self, piece: Piece) -> tuple[np.ndarray, np.ndarray]:
+        """The ink of a piece, as much of it as a digit has use for, and its mask."""
+        own = np.pad(piece.own, 2)
+        height, width = own.shape
+        top, left = piece.top - 2, piece.left - 2
+        strength = _window(self.ink.strength, top, left, own.shape)
+        closer = min(self.step, 1.5 * _DETAIL / max(piece.own.shape))
+        if closer > 1.2:
+            step = self.step
+            size = (round(width * closer), round(height * closer))
+            corners = [left, top, left + width, top + height]
+            crop = self.base.transform(
+                size, Image.Transform.EXTENT, [step * side for side in corners], 2
+            )
+            level = _resized(_window(self.paper, top, left, own.shape), size)
+            strength = np.clip(1 - np.asarray(crop) / np.maximum(level, 0.02), 0, 1)
+            near = _resized(strokes.spread(own), size) > 0.3
+            own = _resized(own, size) > 0.5
+        elif closer < 0.8:  # more pixels than a digit of 20 has use for
+            size = (round(width * closer), round(height * closer))
+            near = strokes.spread(own)
+            strength = _resized(np.where(near, strength, 0), size)
+            near = _resized(near, size) > 0.2
+            own = _resized(own, size) > 0.5
+        else:
+            near = strokes.spread(own)
+        inked = strength[own]
+        full = float(_quantile(inked, 0.6)) if inked.size else 0.0
+        level = np.where(near, np.minimum(strength / max(full, 1e-6), 1), 0)
+        return np.where(level < 0.15, 0, level).astype(np.float32), own
+
+
+def fitted(level: np.ndarray) -> np.ndarray:
+    """Ink as an MNIST digit."""
+    level = level[paper.box(level > 0.25)]
+    if not level.size:
+        return np.zeros((mnist.FIELD, mnist.FIELD), np.float32)
+    return to_unit(mnist.centred(mnist.fitted(level)))
+
+
+def _window(
+    values: np.ndarray, top: int, left: int, shape: tuple[int, ...]
+) -> np.ndarray:
+    """A part of a view; beyond its rim the rim itself."""
+    rows = np.clip(np.arange(top, top + shape[0]), 0, values.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + shape[1]), 0, values.shape[1] - 1)
+    return values[rows[:, None], columns]
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    """One of the values that has this share of them below it."""
+    place = round(share * (len(values) - 1))
+    return float(np.partition(values, place)[place])
+
+
+def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+
+
+def thickened(level: np.ndarray) -> np.ndarray:
+    """Ink of a thin pen made as thick as MNIST's thinnest."""
+    mask = level > 0.5
+    depth = ndimage.distance_transform_edt(mask)[mask]
+    if not depth.size:
+        return level
+    # In a stroke the mean depth is a quarter of its width.
+    width = 4 * float(depth.mean()) - 1
+    rows, columns = paper.box(mask)
+    longest = max(rows.stop - rows.start, columns.stop - columns.start)
+    missing = _THIN * longest - width
+    if missing <= 0.5:
+        return level
+    side = round(missing) | 1
+    place = np.arange(side) - (side - 1) / 2
+    disk = place[:, None] ** 2 + place**2 <= (side / 2) ** 2
+    return ndimage.grey_dilation(np.pad(level, side), footprint=disk)
