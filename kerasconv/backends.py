@@ -230,8 +230,9 @@ def _found(module: str) -> bool:
 
 def _keras_json() -> tuple[Path, str | None]:
     """Keras's configuration file and the backend that it names, if any."""
-    home = os.environ.get("KERAS_HOME")
-    path = (Path(home) if home else Path.home() / ".keras") / "keras.json"
+    # Not `Path.home`, which raises where there is none, as in many a container.
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
+    path = Path(home, "keras.json")
     try:
         backend = json.loads(path.read_text()).get("backend")
     except (OSError, ValueError, AttributeError):

@@ -246,10 +246,14 @@ def digest(images: np.ndarray, labels: np.ndarray) -> str:
 def _places(data_dir: str | os.PathLike | None) -> list[Path]:
     """Where to look, in order."""
     if data_dir:
-        return [Path(data_dir).expanduser()]
-    first = os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
-    keras_home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return [Path(first).expanduser(), Path(keras_home).expanduser() / "datasets"]
+        return [Path(os.path.expanduser(data_dir))]
+    first = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
+    # Not `Path.expanduser`, which raises where there is no home.
+    return [
+        Path(os.path.expanduser(first)),
+        Path(os.path.expanduser(keras_home), "datasets"),
+    ]
 
 
 def _prepared(dataset: Dataset, root: Path) -> Iterator[tuple[str, Path]]:

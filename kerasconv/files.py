@@ -28,13 +28,14 @@ def write_with(path: str | os.PathLike, save: Callable[[Path], object]) -> None:
     swept.
 
     Args:
-        path: Where the file shall be; missing folders are made.
+        path: Where the file shall be; missing folders are made, and a leading `~` is
+            the home folder, which shells leave in `--save=~/x.png`.
         save: Called with a temporary path of the same suffix.
 
     Raises:
         KerasconvError: the place cannot be written.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     handle: int | None = None
     beside = None
     try:

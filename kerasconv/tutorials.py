@@ -113,7 +113,7 @@ def copy_notebooks(
         '01_convolution_in_one_dimension.ipynb'
     """
     sources = [tutorial.path for tutorial in list_tutorials()]
-    targets = [Path(directory).expanduser() / f"{s.stem}.ipynb" for s in sources]
+    targets = [Path(os.path.expanduser(directory)) / f"{s.stem}.ipynb" for s in sources]
     if not overwrite:
         for target in targets:
             if target.exists():

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import kerasconv
-from kerasconv import backends
+from kerasconv import backends, data
 from kerasconv.errors import KerasconvError, UsageError
 
 pytestmark = pytest.mark.once
@@ -56,6 +56,17 @@ def test_keras_json_that_names_a_missing_backend_does_not_count(machine):
     choice = backends.choose()
     assert choice.name == "jax"
     assert "says tensorflow, which is not installed" in choice.reason
+
+
+def test_without_a_home_the_first_installed_runs(machine, monkeypatch, tmp_path):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(backends.Path, "home", no_home)
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert backends.choose().reason == "the first one installed"
+    assert data._places(None)[1] == tmp_path / ".keras" / "datasets"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"backend": 3}'])

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -16,7 +17,7 @@ import test_cli
 from PIL import Image
 from rich.console import Console
 
-from kerasconv import __main__, data, plotting, reading, terminal
+from kerasconv import __main__, batch, data, plotting, reading, terminal
 from kerasconv._keras import keras
 from kerasconv.cli import _app, _own, _pictures
 from kerasconv.errors import KerasconvError, UsageError, in_a_cell
@@ -272,6 +273,53 @@ def test_an_interrupted_start_is_one_line(monkeypatch, capsys):
         __main__.main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "kerasconv: error: interrupted\n"
+
+
+def test_an_interruption_amid_native_code_ends_at_once(monkeypatch, capfd):
+    left = []
+    monkeypatch.setattr(_app.os, "_exit", left.append)
+    before = signal.getsignal(signal.SIGINT)
+    with _app._leaving_on_interruption(), _app.hushed():
+        signal.raise_signal(signal.SIGINT)
+    assert left == [130]
+    assert capfd.readouterr().err == "kerasconv: error: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_what_keras_imports_for_a_training_says_nothing(monkeypatch, capfd):
+    monkeypatch.setattr(
+        keras.utils, "set_random_seed", lambda _: os.write(2, b"chatter")
+    )
+    _app.start_to_train(None)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("summary", "~nosuchuser/x.keras"),
+        ("play", "~nosuchuser/x.keras"),
+        ("export", "mnist_cnn", "--to", "onnx", "--out", "~nosuchuser/x.txt"),
+        ("evaluate", "mnist_cnn", "--data-dir", "~nosuchuser"),
+        ("train", "lenet5", "--images", "~nosuchuser"),
+        ("features", "~nosuchuser.png"),
+    ],
+)
+def test_the_home_of_a_user_that_there_is_not_is_one_line(run, arguments):
+    ended = run(*arguments)
+    assert ended.status in (1, 2)
+    assert ended.is_one_line("~nosuchuser")
+
+
+def test_the_home_that_a_shell_leaves_in_an_option_is_meant(run, one, monkeypatch):
+    place = Path(one("a.png")).parent
+    monkeypatch.setenv("HOME", str(place))
+    assert run("edges", "~/a.png", "--save", "~/edges.png").status == 0
+    assert (place / "edges.png").exists()
+    assert run("edges", "~/a.png", "--save", "~/a.png").is_one_line("picture to read")
+    planned = batch.plan("~/a.png", "~/out", format="csv")
+    assert planned.out == place / "out"
+    assert batch.opened("~/out").out == planned.out
 
 
 def test_a_backend_that_cannot_be_imported_is_one_line(run, monkeypatch):

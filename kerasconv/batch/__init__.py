@@ -149,8 +149,9 @@ def plan(
         "backend": backend, "format": format, "shard_size": shard_size,
         "column": column, "card_sha256": _card_digest(model), **options,
     }  # fmt: skip
-    found = manifest.begin(Path(out), listing, facts, resume=resume)
-    return _planned(Path(out), found, options, trust)
+    place = Path(os.path.expanduser(out))
+    found = manifest.begin(place, listing, facts, resume=resume)
+    return _planned(place, found, options, trust)
 
 
 def plan_edges(
@@ -192,6 +193,7 @@ def plan_edges(
     given = [source] if isinstance(source, str | os.PathLike) else source
     names = [os.path.expanduser(name) for name in given]
     pictures.check_edges(operator, output, border_mode)
+    out = os.path.expanduser(out)
     place = os.path.realpath(out)
     for name in names:
         whole = os.path.realpath(name)
@@ -229,6 +231,7 @@ def opened(out: str | os.PathLike, *, trust: bool = False) -> Plan:
     Raises:
         UsageError: there is no run in the folder.
     """
+    out = os.path.expanduser(out)
     found = manifest.read(Path(out))
     if found is None or "model" not in found:
         raise UsageError(f"{str(out)!r} holds no run: make one with plan")

@@ -5,8 +5,10 @@ import gc
 import importlib
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,7 +170,7 @@ def start(backend: str | None) -> str:
     name = backends.activate(backend)
     for variable, value in backends.OURS.items():
         os.environ.setdefault(variable, value)
-    with hushed(), unswept():
+    with _leaving_on_interruption(), hushed(), unswept():
         try:
             importlib.import_module("kerasconv._keras")
         except ImportError as error:
@@ -177,6 +179,42 @@ def start(backend: str | None) -> str:
                 "anew, or name another backend with --backend"
             ) from error
     return name
+
+
+@contextlib.contextmanager
+def _leaving_on_interruption() -> Iterator[None]:
+    """End at once on Ctrl-C: an exception in the midst of native code would abort.
+
+    Nothing is written yet that would have to be tidied.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        stderr = os.dup(sys.__stderr__.fileno())  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        yield
+        return
+
+    def leave(*_: Any) -> None:
+        os.write(stderr, b"kerasconv: error: interrupted\n")
+        os._exit(_INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        os.close(stderr)
+
+
+def start_to_train(backend: str | None) -> None:
+    """As `start`, with what Keras imports for a seed: TensorFlow, if it is there."""
+    start(backend)
+    with hushed(), unswept():
+        from kerasconv._keras import keras
+
+        keras.utils.set_random_seed(0)
 
 
 @contextlib.contextmanager
@@ -331,6 +369,7 @@ def checked_model(
 
 
 def existing(path: Path | None) -> Path | None:
+    path = path and Path(os.path.expanduser(path))
     # Not `path.exists`, which raises where a name is too long.
     if path is not None and not os.path.exists(path):
         raise UsageError(f"no such file or folder: {str(path)!r}")
@@ -343,6 +382,7 @@ def place(save: Path | None, default: str, image: Path | None = None) -> Path:
         if os.path.lexists(default):
             raise UsageError(f"{default} exists; give it or another name with --save")
         return Path(default)
+    save = Path(os.path.expanduser(save))
     if image is not None and os.path.exists(save) and os.path.samefile(save, image):
         raise UsageError(f"--save names the picture to read, {str(save)!r}")
     return save

@@ -1,11 +1,19 @@
 """Pictures of one's own, a folder a class: trained on, evaluated, compared."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasconv.cli._app import checked_model, progress, remark, running, start
+from kerasconv.cli._app import (
+    checked_model,
+    progress,
+    remark,
+    running,
+    start,
+    start_to_train,
+)
 from kerasconv.errors import KerasconvError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -47,7 +55,7 @@ def train_folder(
     _check_folder(images)
     if options["start"] is not None:
         checked_model(options["start"])
-    start(backend)
+    start_to_train(backend)
     from kerasconv import training
 
     names = None if augment is None else [n for n in augment.split(",") if n]
@@ -136,6 +144,7 @@ def _quoted(path: Path) -> str:
 
 def _check_folder(images: Path) -> None:
     """Tell of a wrong folder before Keras, which is slow, is imported."""
+    images = Path(os.path.expanduser(images))
     if not images.is_dir():
         what = "is a file" if images.exists() else "does not exist"
         raise UsageError(

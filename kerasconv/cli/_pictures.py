@@ -112,11 +112,11 @@ def edges(
     _batch.refuse_without_out(workers=workers, resume=resume, max_errors=max_errors)
     if images and (len(images) > 1 or os.path.isdir(images[0])):
         raise UsageError("of several pictures: give --out, a folder for their edges")
-    image = Path(images[0]) if images else None
+    image = existing(Path(images[0])) if images else None
     if save is not None:
         pictures.check_suffix(save)
         save = place(save, "", image)
-    photo = pictures.read_photo(existing(image) or pictures.example_photo())
+    photo = pictures.read_photo(image or pictures.example_photo())
     start(backend)
     found = pictures.edges(photo, **settings)
     pixels = pictures.to_pixels(found, output)
@@ -184,7 +184,8 @@ def features(
     """  # noqa: D301
     from kerasconv import plotting
 
-    save = place(save, "features.png", existing(image))
+    image = existing(image)
+    save = place(save, "features.png", image)
     plotting.check_suffix(save)
     card = checked_model(model, trust=trust, sealed=sealed)
     start(backend)

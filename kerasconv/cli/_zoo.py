@@ -19,6 +19,7 @@ from kerasconv.cli._app import (
     progress,
     remark,
     start,
+    start_to_train,
 )
 from kerasconv.cli._own import (
     compare_folder,
@@ -506,7 +507,7 @@ def train(
     from kerasconv import recipes
 
     full, _ = recipes.find_recipe(name, recipe)
-    start(backend)
+    start_to_train(backend)
     from kerasconv import training
 
     with training.spread(devices), progress(f"training {full}") as advance:

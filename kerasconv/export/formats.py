@@ -69,7 +69,7 @@ def check(format: str, path: str | os.PathLike) -> Path:
         raise UsageError(
             f"unknown format {format!r}; choose one of {', '.join(FORMATS)}"
         )
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     suffix = FORMATS[format].suffix
     if suffix and (path.suffix != suffix or path.is_dir()):
         raise UsageError(f"{path} must be the name of a {suffix} file for {format}")

@@ -217,7 +217,7 @@ def built(
     ]
     if weights not in known and is_file_name(weights):
         what = f"the weights in {os.fspath(weights)}"
-        path = Path(weights).expanduser()
+        path = Path(os.path.expanduser(weights))
     else:
         if weights not in known:
             raise UsageError(

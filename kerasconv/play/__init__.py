@@ -72,7 +72,7 @@ def read_network(model: "str | os.PathLike | keras.Model") -> dict[str, Any]:
         card = _card.find_card(os.fspath(model))
         archive = untrusted.inspect(card.verify())
         return _network(archive, card.name, card)
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))
     if path.is_file() and path.stat().st_size > convert.MAX_BYTES:
         raise KerasconvError(
             f"{path} has {path.stat().st_size / 1e6:,.0f} MB and the page takes "
@@ -109,7 +109,7 @@ def write(
         >>> write("page", "mnist_cnn/l2").name
         'index.html'
     """
-    folder = Path(folder).expanduser()
+    folder = Path(os.path.expanduser(folder))
     if folder.exists() and not _is_replaceable(folder):
         raise UsageError(
             f"{str(folder)!r} is there already and holds no page; name another folder"

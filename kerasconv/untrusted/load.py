@@ -1,5 +1,6 @@
 """Models and weights from files: what was looked over is what Keras is given."""
 
+import os
 import tempfile
 import threading
 from collections import Counter
@@ -29,7 +30,7 @@ def load_file(
     Raises:
         KerasconvError: the file is missing, damaged, or refused.
     """
-    path = path.expanduser()
+    path = Path(os.path.expanduser(path))
     archive = None if trust else inspect(path, sealed=sealed)
     if archive is None:
         inspect(path, trust=True, sealed=sealed)
