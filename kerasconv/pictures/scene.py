@@ -35,8 +35,8 @@ _LOW = 0.7
 _NARROWEST = 0.55
 # So many strokes meet where digits touch; more are cut where a loop is.
 _MOST_CUT = 2
-# What is less likely to be a digit needs no look whether it is an edge.
-_SLIGHT = 0.02
+# What is less likely a digit than this, and than that beside one, may be an edge.
+_EDGE, _SLIGHT = 0.25, 0.02
 # What runs from rim to rim, and looks less than this like a digit, is one so seldom.
 _DOUBTED, _CROSSING = 0.7, 0.5
 # Among digits it is so many times as likely that what is as high is one as well.
@@ -304,11 +304,14 @@ def _judged(look: Look, pieces: list[Piece]) -> tuple[list[_Judged], bool]:
 
     Pieces are brought to digits all at once, which is most of the work.
     """
+    judged = _asked(pieces, [look.digit(piece) for piece in pieces])
+    # Beside a digit that is sure it becomes likelier: see `_among_digits`.
+    least = _SLIGHT if max(each.one for each in judged) > _CERTAIN else _EDGE
     judged = [
         replace(each, one=0.0)
-        if each.one > _SLIGHT and (each.piece.is_pale or look.is_edge(each.piece))
+        if each.one > least and (each.piece.is_pale or look.is_edge(each.piece))
         else each
-        for each in _asked(pieces, [look.digit(piece) for piece in pieces])
+        for each in judged
     ]
     cuts, cut = look.cuts, False
     parts: list[_Judged] = []
@@ -409,9 +412,11 @@ def _cut(look: Look, piece: Piece, most: int | None = None) -> list[_Judged] | N
 
 def _strokes_cut(mask: np.ndarray, left: np.ndarray) -> int:
     """How many strokes are cut where what is left of the cut ends."""
-    crossed = (mask[:, :-1] & left[:, :-1]) & (mask[:, 1:] & ~left[:, 1:])
-    rows = np.pad(crossed.any(1), 1).astype(np.int8)
-    return int((np.diff(rows) > 0).sum())
+    last = left.sum(1) - 1  # of each row, left of the cut
+    rows = np.flatnonzero((last >= 0) & (last < mask.shape[1] - 1))
+    crossed = np.zeros(len(mask) + 2, np.int8)
+    crossed[rows + 1] = mask[rows, last[rows]] & mask[rows, last[rows] + 1]
+    return int((np.diff(crossed) > 0).sum())
 
 
 def _part(piece: Piece, own: np.ndarray) -> Piece:
