@@ -832,7 +832,7 @@ def test_a_single_image_is_refused_where_the_rank_is_given(call):
 @each_layer
 def test_a_built_layer_says_how_to_add_the_batch_axis(name):
     layer = maker(name, 2)()
-    layer(image(2))
+    layer.build(image(2).shape)
     with pytest.raises(ValueError, match=r"4 axes.*x\[None\]"):
         layer(image(2)[0])
 
