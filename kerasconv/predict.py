@@ -242,13 +242,14 @@ class Predictor:
     def _run(self, images: np.ndarray) -> np.ndarray:
         if self._first is not None and self._left > 0:
             self._left -= len(images)
-            return self._first(images)
+            return np.asarray(self._first(images), np.float32)
         # The first call with a shape traces the model.
         if len(images) not in self._compiled:
             with _tracing:
                 self._forward(images)
                 self._compiled.add(len(images))
-        return self._forward(images)
+        # A network of another policy answers in its own type.
+        return np.asarray(self._forward(images), np.float32)
 
 
 # What NumPy makes an array of, or refuses in its own words.
@@ -480,7 +481,8 @@ def _torch(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
         with torch.inference_mode():
             if len(images) not in programs:
                 programs[len(images)] = _exported(answer, tensors, batch)
-            return programs[len(images)](batch).cpu().numpy()
+            # NumPy knows no bfloat16 of PyTorch's.
+            return programs[len(images)](batch).float().cpu().numpy()
 
     return forward
 

@@ -63,6 +63,19 @@ def test_no_images_give_no_rows(predictor):
     assert predictor(np.zeros((0, 28, 28, 1), np.float32)).shape == (0, 10)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16", "float64"])
+def test_a_network_of_another_policy_answers_in_float32(policy):
+    if policy == "mixed_bfloat16" and keras.backend.backend() == "openvino":
+        pytest.skip("Keras's own predict is wrong there, too, by as much")
+    images = np.linspace(0, 1, 24, dtype=np.float32).reshape(6, 2, 2)
+    layers = [keras.layers.Flatten(dtype=policy), keras.layers.Dense(3, dtype=policy)]
+    model = keras.Sequential([keras.Input((2, 2)), *layers])
+    answer = Predictor(model)(images)
+    assert answer.dtype == np.float32
+    kernel, bias = map(keras.ops.convert_to_numpy, model.weights)
+    np.testing.assert_allclose(answer, images.reshape(6, 4) @ kernel + bias, atol=0.02)
+
+
 def test_rows_are_probabilities(predictor, digits):
     answer = predictor(digits[0])
     assert (answer >= 0).all()
