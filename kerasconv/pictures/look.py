@@ -89,8 +89,12 @@ class Look:
             for rows, _ in ndimage.find_objects(labels)
         )
 
-    def is_edge(self, piece: Piece) -> bool:
-        """Whether a piece lies along an edge: on one side all is as dark as it is."""
+    def is_edge(self, piece: Piece, sure: bool = False) -> bool:
+        """Whether a piece lies along an edge: on one side all is as dark as it is.
+
+        What surely looks like a digit may lie across the edge of a shadow: there it is
+        darker than what is next to it on either side.
+        """
         reach = 6
         height, width = piece.own.shape
         rows = slice(max(0, piece.top - reach), piece.top + height + reach)
@@ -103,12 +107,11 @@ class Look:
         ring = ndimage.binary_dilation(near, iterations=reach - 2) & ~near & ~mask
         if not ring.any():
             return False
-        # The ink next to each pixel: a stroke across an edge is darker on either side.
-        inked = ndimage.minimum_filter(
-            np.where(own, level, 2), 2 * reach + 1, mode="nearest"
-        )
-        beside = level[ring] - inked[ring]
-        dark, light = np.quantile(beside, (0.2, 0.8))
+        under = np.median(level[own])
+        if sure:
+            ink = np.where(own, level, 2)
+            under = ndimage.minimum_filter(ink, 2 * reach + 1, mode="nearest")[ring]
+        dark, light = np.quantile(level[ring] - under, (0.2, 0.8))
         top, left = piece.top, piece.left
         crosses = (top == 0 and top + height == self.mask.shape[0]) or (
             left == 0 and left + width == self.mask.shape[1]

@@ -35,8 +35,8 @@ _LOW = 0.7
 _NARROWEST = 0.55
 # So many strokes meet where digits touch; more are cut where a loop is.
 _MOST_CUT = 2
-# What is less likely a digit than this, and than that beside one, may be an edge.
-_EDGE, _SLIGHT = 0.25, 0.02
+# What is less likely to be a digit needs no look whether it is an edge.
+_EDGE = 0.25
 # What runs from rim to rim, and looks less than this like a digit, is one so seldom.
 _DOUBTED, _CROSSING = 0.7, 0.5
 # Among digits it is so many times as likely that what is as high is one as well.
@@ -304,14 +304,12 @@ def _judged(look: Look, pieces: list[Piece]) -> tuple[list[_Judged], bool]:
 
     Pieces are brought to digits all at once, which is most of the work.
     """
-    judged = _asked(pieces, [look.digit(piece) for piece in pieces])
-    # Beside a digit that is sure it becomes likelier: see `_among_digits`.
-    least = _SLIGHT if max(each.one for each in judged) > _CERTAIN else _EDGE
     judged = [
         replace(each, one=0.0)
-        if each.one > least and (each.piece.is_pale or look.is_edge(each.piece))
+        if each.one > _EDGE
+        and (each.piece.is_pale or look.is_edge(each.piece, each.one > _CERTAIN))
         else each
-        for each in judged
+        for each in _asked(pieces, [look.digit(piece) for piece in pieces])
     ]
     cuts, cut = look.cuts, False
     parts: list[_Judged] = []

@@ -5,8 +5,8 @@
 
 const Looking = (() => {
 	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD } = DATA.constants.look;
-	const { box, count, cut, enlarged, grown, image, minimum, parts, placed } = Raster;
-	const { quantile, resize, round, spread, where, window, without } = Raster;
+	const { box, count, cut, enlarged, grown, image, median, minimum, parts } = Raster;
+	const { placed, quantile, resize, round, spread, where, window, without } = Raster;
 	const FAINT = Math.fround(0.15);
 
 	/** What is ink in a view of a picture: `base` is the picture, `level` the view. */
@@ -53,7 +53,7 @@ const Looking = (() => {
 		}
 
 		/** Whether a piece lies along an edge: on one side all is as dark as it is. */
-		isEdge({ own, top, left }) {
+		isEdge({ own, top, left }, sure = false) {
 			const reach = 6;
 			const around = {
 				top: Math.max(0, top - reach),
@@ -65,12 +65,14 @@ const Looking = (() => {
 			const ink = placed(own, top - around.top, left - around.left, level);
 			const near = grown(ink, 2);
 			const ring = without(without(grown(near, reach - 2), near), mask);
-			// The ink next to each pixel: a stroke across an edge is darker on either side.
+			// What surely looks like a digit may lie across the edge of a shadow: there it is
+			// darker than what is next to it on either side.
+			const middle = median(level.values.filter((_, i) => ink.values[i]));
 			const values = level.values.map((v, i) => (ink.values[i] ? v : 2));
-			const inked = { ...level, values };
-			const next = minimum(minimum(inked, 2 * reach + 1, true), 2 * reach + 1, false);
+			const side = 2 * reach + 1;
+			const next = sure && minimum(minimum({ ...level, values }, side, true), side, false); // prettier-ignore
 			const beside = level.values
-				.map((v, i) => v - next.values[i])
+				.map((v, i) => v - (sure ? next.values[i] : middle))
 				.filter((_, i) => ring.values[i]);
 			if (!beside.length) return false;
 			const [dark, light] = [0.2, 0.8].map((share) => quantile(beside, share));

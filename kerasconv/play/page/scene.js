@@ -5,7 +5,7 @@
 const Scene = (() => {
 	const { VIEW, CLOSER, CERTAIN, SETTLED, ALL, INKED, SURE, HALF, SEVERAL, OF_CUT } =
 		DATA.constants.scene;
-	const { PALE, LOW, MOST_CUT, EDGE, SLIGHT } = DATA.constants.scene;
+	const { PALE, LOW, MOST_CUT, EDGE } = DATA.constants.scene;
 	const { DOUBTED, CROSSING, NARROWEST, NEIGHBOURS, BESIDE, TRIES, CUTS } =
 		DATA.constants.scene;
 	const { WHOLE, MIXED } = DATA.constants.scene;
@@ -198,12 +198,11 @@ const Scene = (() => {
 
 	/** The digits of a look, joined or cut where that makes digits; whether any was cut. */
 	function judged(look, pieces) {
-		const all = pieces.map((piece) => asked(piece, look.digit(piece)));
-		// Beside a digit that is sure it becomes likelier: see `amongDigits`.
-		const least = all.some(({ one }) => one > CERTAIN) ? SLIGHT : EDGE;
-		const each = all.map((found) => {
-			const { one, piece } = found;
-			const none = one > least && (look.isPale(piece) || look.isEdge(piece));
+		const each = pieces.map((piece) => {
+			const found = asked(piece, look.digit(piece));
+			const { one } = found;
+			const none =
+				one > EDGE && (look.isPale(piece) || look.isEdge(piece, one > CERTAIN));
 			return none ? { ...found, one: 0 } : found;
 		});
 		let [{ cuts }, halved] = [look, false];
