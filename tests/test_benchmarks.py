@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import _command as command
 import _harness as harness
+import first_call
 import folder
 import growth
 import page
@@ -275,6 +276,20 @@ def test_what_is_over_its_budget_is_bold():
     assert "| the first network | 200 kB | **200.0 kB** |  |" in text
     assert "| ready | 500 ms | 500 ms | 500 ms |" in text
     assert "| forward | 5 ms | **5.1 ms** | **5.1 ms** |" in text
+
+
+def test_a_first_call_that_takes_too_long_or_too_much_is_bold():
+    row = {"backend": "jax", "mode": "jit", "ms": [201, 2, 3, 1], "keras_ms": [5, 6]}
+    kept = {"few": 1.0, "all": 1.1}
+    text = first_call.table(
+        {
+            "rows": [{**row, "mode": "eager", "memory": kept}, {**row, "mode": "XLA"}],
+            **{"shapes": 1000, "rounds": 7, "cpus": 2, "date": "today"},
+        }
+    )
+    line = "| jax, eager | **201 ms** | 2 ms | 3 ms | 1 ms | 5, 6 ms | 1 | **1.1** |"
+    assert line in text
+    assert "| jax, XLA | 201 ms | 2 ms | 3 ms | 1 ms | 5, 6 ms |  |  |" in text
 
 
 def test_commands_on_a_folder_are_compared_round_by_round():

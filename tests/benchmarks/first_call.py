@@ -1,0 +1,192 @@
+"""What the first calls on images of a new shape take, in time and in memory.
+
+    python tests/benchmarks/first_call.py [--backend jax] [--rounds 7] [--shapes 1000]
+                                          [--json FILE]
+
+Time: the magnitude of `SobelConv` on images of about 480x640x3, of a new height each
+time, beside Keras's own `DepthwiseConv2D` with as many maps, in turn; medians of the
+first three calls, and of the fastest of the next five. Values are checked first.
+Memory: what a process takes more for each new shape, while one call follows on another,
+after the first hundred shapes and after all. Each backend has a process of its own for
+either, on two threads.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import _backends as backends
+import _command as command
+import numpy as np
+from edges import magnitude
+from growth import _status
+
+FIGURES = Path(__file__).with_suffix(".json")
+
+MILLISECONDS = {("tensorflow", "eager"): 40, ("jax", "eager"): 200, ("jax", "jit"): 200}
+MEGABYTES = {"tensorflow": 0.5, "jax": 1.0}
+"""What a first call may take at most, and a new shape in memory."""
+
+HUNDRED = 100
+
+
+def image(height: int, width: int) -> np.ndarray:
+    return backends.image((1, height, width, 3))
+
+
+def times(backend: str, rounds: int) -> list[dict]:
+    """Milliseconds of the first calls, a row a mode."""
+    import keras
+
+    from kerasconv import layers
+
+    rows = []
+    modes = [mode for mode in backends.start(backend) if mode != "compile"]
+    for mode in modes:
+        ours = layers.SobelConv(output="magnitude")
+        keras_own = keras.layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")
+        keras_own.build((None, None, None, 3))
+        taken = {ours: [], keras_own: []}
+        for turn in range(-1, rounds):  # the very first call loads what is loaded once
+            x = image(480 + turn, 640)
+            tensor = backends.native(x, backend)
+            for layer in (ours, keras_own) if turn % 2 else (keras_own, ours):
+                calls = []
+                for i in range(8):
+                    began = time.perf_counter()
+                    if i == 0:  # to trace is part of a first call
+                        call = backends.forward(layer, tensor, backend, mode)
+                    result = call()
+                    calls.append(1e3 * (time.perf_counter() - began))
+                if layer is ours:
+                    truth = magnitude(x, "Sobel", "symmetric")
+                    error = backends.value_error(truth)(result)
+                    if not error < command.TOLERANCES.get(backend, 1e-4):
+                        raise SystemExit(f"first_call: {backend}, {mode}: {error}")
+                if turn >= 0:
+                    taken[layer].append([*calls[:3], min(calls[3:])])
+        medians = [
+            [
+                float(f"{statistics.median(column):.3g}")
+                for column in zip(*each, strict=True)
+            ]
+            for each in taken.values()
+        ]
+        rows.append({"backend": backend, "mode": mode, "ms": medians[0],
+                     "keras_ms": medians[1]})  # fmt: skip
+    return rows
+
+
+def memory(backend: str, shapes: int) -> dict:
+    """Megabytes that a new shape takes, of the first hundred and of all."""
+    from kerasconv import layers
+
+    backends.start(backend)
+    layer = layers.SobelConv(output="magnitude")
+    x = image(800, 1200)
+    held = []
+    for i in range(10 + shapes):
+        # No two alike, and no row of growing ones: that would pass for a leak.
+        part = x[:, : 200 + 37 * i % 601, : 300 + 53 * i % 907]
+        layer(_there(np.ascontiguousarray(part), backend))
+        held.append(_status("VmRSS") / 1e6)
+    few = min(HUNDRED, shapes)
+    start = held[9]
+    return {
+        "few": round((held[9 + few] - start) / few, 2),
+        "all": round((held[-1] - start) / shapes, 3),
+        "shapes": shapes,
+    }
+
+
+def _there(x: np.ndarray, backend: str):
+    """As `native`, but JAX compiles nothing: its `asarray` does for each shape."""
+    if backend == "jax":
+        import jax
+
+        return jax.device_put(x)
+    return backends.native(x, backend)
+
+
+def table(found: dict) -> str:
+    """The figures beside the targets, as Markdown."""
+    lines = [
+        "| backend | first call | second | third | later | DepthwiseConv2D, first, "
+        f"later | MB a shape, of {HUNDRED} | of {found['shapes']:,} |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in found["rows"]:
+        backend = row["backend"]
+        most = MILLISECONDS.get((backend, row["mode"]), float("inf"))
+        megabytes = MEGABYTES.get(backend, float("inf"))
+        first, *calls = row["ms"]
+        cells = [f"{backend}, {row['mode']}", _cell(first, most, "ms")]
+        cells += [f"{ms:g} ms" for ms in calls]
+        cells.append(f"{row['keras_ms'][0]:g}, {row['keras_ms'][-1]:g} ms")
+        kept = row.get("memory")
+        cells += (
+            [_cell(kept[part], megabytes, "") for part in ("few", "all")]
+            if kept
+            else ["", ""]
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Medians of {found['rounds']} shapes, 2 threads ({found['cpus']} CPUs), "
+            f"{found['date']}; memory of eager calls, one a shape. Bold is more than "
+            + ", ".join(f"{ms} ms ({', '.join(k)})" for k, ms in MILLISECONDS.items())
+            + "; "
+            + ", ".join(f"{mb:g} MB ({name})" for name, mb in MEGABYTES.items())
+            + ".",
+        ]
+    )
+
+
+def _cell(value: float, most: float, unit: str) -> str:
+    text = f"{value:g} {unit}".strip()
+    return f"**{text}**" if value > most else text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="first_call.py")
+    parser.add_argument("--backend", default="all", choices=["all", *command.BACKENDS])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--shapes", type=int, default=1000, help="for the memory")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.child:
+        rows = (
+            [memory(options.backend, options.shapes)]
+            if options.memory
+            else times(options.backend, options.rounds)
+        )
+        options.child.write_text(json.dumps(rows))
+        return 0
+    names = command.BACKENDS if options.backend == "all" else [options.backend]
+    given = arguments or sys.argv[1:]
+    rows = []
+    for name in filter(command._installed, names):
+        timed = command._in_a_child(name, given)
+        kept = command._in_a_child(name, [*given, "--memory"])
+        if timed is None or kept is None:
+            return 1
+        timed[0]["memory"] = kept[0]  # of its eager calls
+        rows += timed
+    facts = command._facts(options.rounds)
+    found = {key: facts[key] for key in ("date", "cpus", "rounds")}
+    found |= {"shapes": options.shapes, "rows": rows}
+    print(table(found))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
