@@ -20,9 +20,6 @@ from kerasconv.predict import Predictor
 from kerasconv.training import folder as folders
 from kerasconv.training import gathering, own, own_card
 
-# Keras trains alike on all that train: `test_training` holds them to that.
-trains = trains_on_one
-
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
@@ -92,6 +89,8 @@ def card(written, tmp_path_factory):
     return quick(written, out)
 
 
+# Keras trains alike on all that train: `test_training` holds them to that.
+@trains_on_one
 class TestAFolder:
     def test_it_writes_weights_card_page_and_pictures(self, card):
         names = sorted(os.listdir(card.path.parent))
@@ -130,7 +129,6 @@ class TestAFolder:
         assert all((written / each["file"]).is_file() for each in named)
         assert all(each["file"][0] == each["truth"] for each in named)
 
-    @trains
     def test_progress_has_the_validation_accuracy(self, written, tmp_path):
         told = []
         stop = stopping_after(1, told)
@@ -139,7 +137,7 @@ class TestAFolder:
         assert 0 <= told[-1]["val_accuracy"] <= 1
 
 
-@trains
+@trains_on_one
 class TestInterruption:
     @pytest.mark.parametrize("patience", [1, 9])
     def test_a_training_that_goes_on_ends_as_one_that_was_not_interrupted(
@@ -515,7 +513,7 @@ class TestBadFolders:
         self.refused(tmp_path / "parts", "too few pictures to train on", "'dog'")
 
 
-@trains
+@trains_on_one
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -544,7 +542,7 @@ def test_arguments_without_sense_are_refused_before_training(
     assert not (tmp_path / "o").exists()
 
 
-@trains
+@trains_on_one
 def test_a_place_that_cannot_be_written_is_told_before_training(written, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(KerasconvError, match="cannot be written"):
