@@ -27,6 +27,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import photographs
 
+from kerasconv import data
+from kerasconv.errors import KerasconvError
 from kerasconv.models import find_card
 from kerasconv.pictures import prepare_digit
 from kerasconv.reading import Answer, Reader
@@ -116,6 +118,15 @@ def main() -> None:
     parser.add_argument("--before", action="store_true")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
+    if asked.write:
+        # Where they are missing, easier pictures stand in for those of the test sets.
+        try:
+            for name in ("mnist", "fashion_mnist", "cats_vs_dogs"):
+                data.load(name, "test")
+        except KerasconvError as error:
+            raise SystemExit(
+                f"reads.py: a card is written from test sets: {error}"
+            ) from None
     reader = Reader(asked.model)
     kinds, sure = measure(reader, asked.count, asked.split, asked.before)
     print(table(kinds))
