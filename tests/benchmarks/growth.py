@@ -11,6 +11,8 @@ two of its sizes that differ fourfold: 1 is as the data do.
 """
 
 import argparse
+import contextlib
+import ctypes
 import gc
 import json
 import math
@@ -95,6 +97,9 @@ def grown(backend: str, quick: bool) -> list[dict[str, Any]]:
 def _memory_of(call) -> int:
     """Bytes that a call takes at most beyond what the process holds."""
     gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        # What lies free would be taken first, and not be seen.
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = _status("VmRSS")
     call()
@@ -133,18 +138,24 @@ def drawn(rows: list[dict[str, Any]], path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "growth"  # the same figures, the same file
     figure = Figure((13, 6.4), layout="constrained")
     places = figure.subplots(2, len(AXES), sharey="row")
+    names = list(dict.fromkeys(row["line"] for row in rows))
     for axis, column in zip(AXES, places.T, strict=True):
         here = [row for row in rows if row["axis"] == axis]
-        for name in dict.fromkeys(row["line"] for row in here):
+        for at, name in enumerate(names):
             line = [row for row in here if row["line"] == name]
             sizes = [row["size"] for row in line]
-            style = {"color": "0.5", "linestyle": "--"} if name == "copy" else {}
+            style = {"color": f"C{at}"}
+            if name == "copy":
+                style = {"color": "0.5", "linestyle": "--"}
             for place, what in zip(column, ("ms", "megabytes"), strict=True):
                 values = [max(row[what], 1e-3) for row in line]
                 place.plot(sizes, values, marker=".", label=name, **style)
         for place in column:
             place.set(xscale="log", yscale="log")
-            place.set_xticks(list(AXES[axis]), list(AXES[axis]), minor=False)
+            sizes = [
+                n for n in AXES[axis] if n not in (2048, 8192)
+            ]  # they would overlap
+            place.set_xticks(sizes, sizes, minor=False)
             place.minorticks_off()
             place.grid(alpha=0.3)
         column[0].set_title(axis)
