@@ -3,10 +3,11 @@
 Importing this module registers the layers with Keras, which can then load files that
 hold some.
 
-On TensorFlow and JAX a layer is compiled for each shape of its input: at the first call
-on JAX and in a graph, at the third of eager TensorFlow. That takes as long as dozens of
-later calls, and memory for as long as the program is kept. Give pictures of many sizes
-a few common ones: tiles, crops, padding. `tests/benchmarks/README.md` has the figures.
+On TensorFlow and JAX a layer's window sum (all but that of `LearnedConv`, which is
+Keras's) is compiled for each shape of its input: at the first call on JAX and in a
+graph, at the third of eager TensorFlow. That takes far longer than a later call, and
+memory while the program is kept. Give pictures of many sizes a few common ones:
+tiles, crops, padding. `tests/benchmarks/README.md` has the figures.
 """
 
 from kerasconv import ops  # noqa: F401  which registers what a file may hold of it

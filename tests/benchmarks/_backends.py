@@ -132,6 +132,10 @@ def native(x: np.ndarray, backend: str) -> Any:
     """`x` as an array of the backend."""
     if backend in ("numpy", "openvino"):
         return x
+    if backend == "jax":
+        import jax
+
+        return jax.device_put(x)  # its `asarray` compiles a program for each shape
     import keras
 
     return keras.ops.convert_to_tensor(x)

@@ -5,7 +5,8 @@
 
 Time: the magnitude of `SobelConv` on images of about 480x640x3, of a new height each
 time, beside Keras's own `DepthwiseConv2D` with as many maps, in turn; medians of the
-first three calls, and of the fastest of the next five. Values are checked first.
+first three calls, and of the fastest of the next five. Values are checked
+before a time is kept.
 Memory: what a process takes more for each new shape, while one call follows on another,
 after the first hundred shapes and after all. Each backend has a process of its own for
 either, on two threads.
@@ -91,7 +92,7 @@ def memory(backend: str, shapes: int) -> dict:
     for i in range(10 + shapes):
         # No two alike, and no row of growing ones: that would pass for a leak.
         part = x[:, : 200 + 37 * i % 601, : 300 + 53 * i % 907]
-        layer(_there(np.ascontiguousarray(part), backend))
+        layer(backends.native(np.ascontiguousarray(part), backend))
         held.append(_status("VmRSS") / 1e6)
     few = min(HUNDRED, shapes)
     start = held[9]
@@ -100,15 +101,6 @@ def memory(backend: str, shapes: int) -> dict:
         "all": round((held[-1] - start) / shapes, 3),
         "shapes": shapes,
     }
-
-
-def _there(x: np.ndarray, backend: str):
-    """As `native`, but JAX compiles nothing: its `asarray` does for each shape."""
-    if backend == "jax":
-        import jax
-
-        return jax.device_put(x)
-    return backends.native(x, backend)
 
 
 def table(found: dict) -> str:
