@@ -24,6 +24,7 @@ __all__ = [
     "check_axis",
     "check_bool",
     "check_choice",
+    "check_given",
     "check_int",
     "check_ints",
     "check_name",
@@ -190,6 +191,25 @@ def check_axis(axis: Any) -> int | tuple[int, ...] | None:
     return tuple(int(a) for a in axis) if many else axis if axis is None else int(axis)
 
 
+def check_given(name: str, value: Any) -> None:
+    """Raise ValueError where `value` plainly is no tensor and no array of numbers.
+
+    What else is none fails in the backend's own conversion.
+    """
+    dtype = getattr(value, "dtype", None)
+    if (
+        value is None
+        or isinstance(value, str | bytes)
+        or (isinstance(value, list | tuple) and not value)
+        or (isinstance(dtype, np.dtype) and dtype.kind in "OSUMm")
+    ):
+        received = repr(value) if dtype is None else f"an array of dtype {dtype}"
+        raise ValueError(
+            f"`{name}` must be a tensor or an array of numbers. "
+            f"Received: {name}={received[:80]}"
+        )
+
+
 def check_real(name: str, dtype: str) -> None:
     """Raise ValueError where `dtype` is one of complex numbers."""
     if dtype.startswith("complex"):
@@ -239,6 +259,7 @@ def spatial_rank(input_shape: Sequence[Any], rank: int | None = None) -> int:
         ValueError: The input has another number of axes; the message says how to add
             those that are missing.
     """
+    check_given("inputs", input_shape)  # Keras knows no shape of what is no tensor
     found, shape = len(input_shape) - 2, tuple(input_shape)
     if found == rank or (rank is None and found in RANKS):
         return found

@@ -872,6 +872,25 @@ def test_complex_input_is_refused(call):
         call(np.zeros((1, 7, 1), "complex64"))
 
 
+@pytest.mark.parametrize("value", [None, [], np.array([["a"]]), np.array([[None]])])
+@pytest.mark.parametrize("call", OPERATIONS.values())
+def test_an_operation_on_what_is_no_numbers_says_what_it_takes(call, value):
+    with pytest.raises(ValueError, match="must be a tensor or an array of numbers"):
+        call(value)
+
+
+@pytest.mark.parametrize("cls", OPERATIONS)
+def test_a_layer_on_nothing_says_what_it_takes_built_or_not(cls):
+    layer = cls(**NEEDED.get(cls, {}))
+    # Keras itself says it of a layer that knows how many channels it takes.
+    says = "must be a tensor or an array of numbers|should be tensors"
+    with pytest.raises(ValueError, match=says):
+        layer(None)
+    layer.build((None, 7, 1))
+    with pytest.raises(ValueError, match=says):
+        layer(None)
+
+
 KERAS_ORDER = [
     (layers.LearnedConv, keras.layers.Conv2D, "filters"),
     (ops.conv, keras.ops.conv, "inputs"),

@@ -15,6 +15,7 @@ from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import (
     ARCHITECTURES,
+    card_of,
     cards,
     edge_classifier,
     find_card,
@@ -388,6 +389,14 @@ def test_an_unknown_name_gets_the_nearest():
         load_model("mnist_cmn")
     with pytest.raises(UsageError, match=r"choose one of .*mnist_cnn"):
         load_model("xyz")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("what", [None, 3, b"mnist_cnn", ["mnist_cnn"]])
+@pytest.mark.parametrize("call", [load_model, card_of])
+def test_what_names_no_model_is_told_what_does(call, what):
+    with pytest.raises(UsageError, match=r"a str or a pathlib\.Path\. Received: "):
+        call(what)
 
 
 PLAIN = """

@@ -27,7 +27,7 @@ from kerasconv import layers as kerasconv_layers
 from kerasconv._keras import keras
 from kerasconv.digits import load_digits
 from kerasconv.errors import KerasconvError
-from kerasconv.models import cards
+from kerasconv.models import cards, mnist_cnn
 from kerasconv.pictures import prepare_clothes, prepare_digit
 from kerasconv.pictures.read import grey_levels
 from kerasconv.reading import Reader
@@ -371,6 +371,16 @@ def test_what_the_page_cannot_show_is_one_sentence_here_and_there(
         with pytest.raises(KerasconvError, match=re.escape(word)) as caught:
             play.read_network(path)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("count", [9, 11])
+def test_a_card_of_other_classes_is_refused(tmp_path, count):
+    path = tmp_path / "mine.keras"
+    untrusted.save_model(mnist_cnn(), path)
+    path.with_suffix(".toml").write_text(f"classes = {list('abcdefghijk')[:count]}")
+    with pytest.raises(KerasconvError, match=f"names {count} classes and .* gives 10"):
+        play.write(tmp_path / "page", path)
+    assert not (tmp_path / "page").exists()
 
 
 def packed(**members):

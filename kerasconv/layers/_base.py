@@ -5,6 +5,7 @@ from typing import Any
 from kerasconv._arguments import (
     PADDINGS,
     Ints,
+    check_given,
     check_ints,
     check_name,
     check_rank,
@@ -23,8 +24,9 @@ def real_inputs(inputs: Any, dtype: str) -> Any:
     """`inputs` in the dtype to compute in; integers and bools are not rescaled.
 
     Raises:
-        ValueError: They are complex.
+        ValueError: They are complex, or no numbers at all.
     """
+    check_given("inputs", inputs)
     check_real("inputs", dtype_of(inputs))
     return cast(inputs, dtype)
 

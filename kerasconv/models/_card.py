@@ -185,7 +185,16 @@ def load_model(
 
 
 def is_file_name(name: str | os.PathLike) -> bool:
-    """Whether this means a file rather than a model of the zoo."""
+    """Whether this means a file rather than a model of the zoo.
+
+    Raises:
+        UsageError: it is neither a name nor a path.
+    """
+    if not isinstance(name, str | os.PathLike):
+        raise UsageError(
+            "a model is given by its name or the path of its file, a str or a "
+            f"pathlib.Path. Received: {name!r}"
+        )
     if isinstance(name, os.PathLike):
         return True
     if name.endswith((".keras", ".h5")) or name.startswith((".", "~", os.sep)):

@@ -3,7 +3,7 @@
 import os
 import tomllib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +166,17 @@ def preparation_of(card: Card | None) -> str:
 
 
 def check_answers(network: Any, card: Card | None) -> None:
+    """Hold a card to the Keras model that it stands beside, as `check_shapes` does."""
+    check_shapes(network.inputs[0].shape[1:], network.outputs[0].shape[-1], card)
+
+
+def check_shapes(takes: Sequence[Any], gives: int, card: Card | None) -> None:
     """Hold a card to the network that it stands beside.
+
+    Args:
+        takes: The shape of an image as the network takes it.
+        gives: How many classes the network tells apart.
+        card: The card, or None where there is none.
 
     Raises:
         KerasconvError: the network takes other pictures, or tells apart more or fewer
@@ -175,13 +185,12 @@ def check_answers(network: Any, card: Card | None) -> None:
     names = class_names(card)
     if card is None or names is None:
         return
-    gives = network.outputs[0].shape[-1]
     if gives != len(names):
         raise _unusable(
             card.path.with_suffix(".toml"),
             f"it names {len(names)} classes and the network gives {gives}",
         )
-    takes = tuple(network.inputs[0].shape[1:])
+    takes = tuple(takes)
     size = card.facts.get("size", list(takes[:2]))
     if len(takes) != 3 or list(takes[:2]) != size:
         raise _unusable(

@@ -56,8 +56,8 @@ def read_network(model: "str | os.PathLike | keras.Model") -> dict[str, Any]:
 
     Raises:
         UsageError: the name is unknown.
-        KerasconvError: the file is missing, damaged or refused, or the page cannot
-            compute such a network.
+        KerasconvError: the file is missing, damaged or refused, the page cannot
+            compute such a network, or the card beside it is of another one.
 
     Example:
         >>> read_network("mnist_cnn")["input"]
@@ -82,7 +82,9 @@ def read_network(model: "str | os.PathLike | keras.Model") -> dict[str, Any]:
 
 
 def _network(archive: Any, name: str, card: Card | None) -> dict[str, Any]:
-    found = convert.network(archive, name, class_names(card))
+    found = convert.network(archive, name)
+    _own.check_shapes(found["input"], len(found["classes"]), card)
+    found["classes"] = list(class_names(card) or found["classes"])
     reading = card.facts.get("reading", {}) if card else {}
     least = {key: reading[key] for key in ("min_confidence",) if key in reading}
     return {**found, "prepare": _own.preparation_of(card), **least}

@@ -7,7 +7,6 @@ a dropped file by itself (`page/file.js`), and tests hold the two to the same re
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,19 +37,17 @@ TAKES = (
 )
 
 
-def network(
-    archive: Archive, name: str, classes: Sequence[str] | None = None
-) -> dict[str, Any]:
+def network(archive: Archive, name: str) -> dict[str, Any]:
     """What the page needs to know of a network.
 
     Args:
         archive: The file, looked over.
         name: What the page shall call it.
-        classes: The name of each class; None for 0, 1, ...
 
     Returns:
-        `name`, `classes`, `input` (height, width, channels), `layers` (a dict each, its
-        weights as positions in the whole) and `weights`, float32 of shape (n,).
+        `name`, `classes` ("0", "1", ...), `input` (height, width, channels), `layers`
+        (a dict each, its weights as positions in the whole) and `weights`, float32 of
+        shape (n,).
 
     Raises:
         KerasconvError: it is not a chain of layers that the page computes.
@@ -62,7 +59,7 @@ def network(
         ['conv', 'pool', 'flatten', 'dense']
     """
     try:
-        return _Converter(archive.weights).convert(archive.config, name, classes)
+        return _Converter(archive.weights).convert(archive.config, name)
     except _NotShownError as error:
         reason = one_line(error, length=300)
         raise KerasconvError(
@@ -82,9 +79,7 @@ class _Converter:
         self.used: Counter[str] = Counter()
         self.products = 0
 
-    def convert(
-        self, config: dict[str, Any], name: str, classes: Sequence[str] | None
-    ) -> dict[str, Any]:
+    def convert(self, config: dict[str, Any], name: str) -> dict[str, Any]:
         shape, chain = _chain(config)
         start = list(shape)
         layers = []
@@ -115,13 +110,11 @@ class _Converter:
             raise _NotShownError("it has no layers")
         if self.products > MAX_PRODUCTS:
             raise _NotShownError("it is too large to be computed in a page")
-        if classes is None or len(classes) != shape[2]:
-            classes = [str(i) for i in range(shape[2])]
         for made in layers:
             made.pop("each", None)
         return {
             "name": name,
-            "classes": list(classes),
+            "classes": [str(i) for i in range(shape[2])],
             "input": start,
             "layers": layers,
             "weights": np.concatenate([*self.weights, np.zeros(0, "<f4")]),

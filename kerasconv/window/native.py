@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasconv._arguments import check_real
+from kerasconv._arguments import check_given, check_real
 from kerasconv._keras import keras
 
 __all__ = [
@@ -187,8 +187,9 @@ def to_float(x: Any) -> Any:
     A symbolic tensor stays as it is.
 
     Raises:
-        ValueError: x is complex.
+        ValueError: x is complex, or no numbers at all.
     """
+    check_given("x", x)
     if isinstance(x, keras.KerasTensor):
         check_real("x", dtype_of(x))
         return x
