@@ -27,6 +27,7 @@ __all__ = [
     "check_given",
     "check_int",
     "check_ints",
+    "check_model",
     "check_name",
     "check_odd",
     "check_order",
@@ -189,6 +190,17 @@ def check_axis(axis: Any) -> int | tuple[int, ...] | None:
                 f"`axis` must be None, an int or several ints. Received: axis={axis!r}"
             )
     return tuple(int(a) for a in axis) if many else axis if axis is None else int(axis)
+
+
+def check_model(model: Any) -> None:
+    """Raise ValueError where `model` has no inputs and outputs, as one built has."""
+    # A model that Keras has not built yet, or that a subclass computes, has none.
+    if not (hasattr(model, "inputs") and hasattr(model, "outputs")):
+        raise ValueError(
+            "`model` must be a built Keras model, Sequential or functional; for one of "
+            "the zoo or a file, see `kerasconv.models.load_model`. "
+            f"Received: {str(model)[:80]!r}"
+        )
 
 
 def check_given(name: str, value: Any) -> None:

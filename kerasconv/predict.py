@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kerasconv._arguments import is_int
+from kerasconv._arguments import check_model, is_int
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
 from kerasconv.errors import KerasconvError
@@ -78,8 +78,9 @@ class Predictor:
             with its own `Rescaling`.
 
     Raises:
-        ValueError: the model has several inputs or outputs, an input that is no
-            floats or of unknown size, or an argument makes no sense.
+        ValueError: the model is no built Keras model, has several inputs or outputs,
+            an input that is no floats or of unknown size, or an argument makes no
+            sense.
         KerasconvError: another thread trains the model, and its weights cannot be
             had (on JAX `fit` takes them out of the model until an epoch ends).
 
@@ -105,6 +106,7 @@ class Predictor:
             raise ValueError(
                 f"`batch_size` must be a positive int or None. Received: {batch_size!r}"
             )
+        check_model(model)
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise ValueError(
                 "`model` must have one input and one output. Received: "
@@ -340,8 +342,8 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         axis: (height, width, channels) of a convolution, (units,) of a Dense layer.
 
     Raises:
-        ValueError: the image is of another shape or holds no floats, or the model's
-            input is no floats.
+        ValueError: the image is of another shape or holds no floats, the model's
+            input is no floats, or it is no built Keras model.
 
     Example:
         >>> from kerasconv.digits import load_digits
@@ -350,6 +352,7 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         >>> maps["conv2d"].shape
         (26, 26, 32)
     """
+    check_model(model)
     _check_floats(model)
     image = np.asarray(image)
     if image.dtype.kind != "f":

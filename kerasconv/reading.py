@@ -12,6 +12,7 @@ import numpy as np
 from PIL.Image import Image
 
 from kerasconv import pictures
+from kerasconv._arguments import check_model
 from kerasconv._pixels import unit_range
 from kerasconv.errors import KerasconvError, UsageError, one_line
 from kerasconv.pictures import judge, scene
@@ -162,6 +163,7 @@ class Reader:
 
     Raises:
         UsageError: the name is unknown, or `top` is more than there are classes.
+        ValueError: it is no name, no path and no built Keras model.
         KerasconvError: the file is refused, or the model does not read pictures.
 
     Example:
@@ -191,6 +193,7 @@ class Reader:
             self.card = card_of(model)
             network = load_model(model, trust=trust)
             check_answers(network, self.card)
+        check_model(network)
         self.classes = classes_of(self.card)
         count = 10 if self.classes is None else len(self.classes)
         if not 1 <= top <= count:

@@ -23,6 +23,7 @@ from kerasconv.layers import SobelConv
 from kerasconv.models import mnist_cnn
 from kerasconv.pictures import to_unit
 from kerasconv.predict import Predictor, feature_maps
+from kerasconv.reading import Reader
 
 
 @pytest.fixture(scope="module")
@@ -614,3 +615,26 @@ def test_batch_normalisation_and_dropout_cost_a_network_in_steps_nothing():
     )
     kinds = [type(s).__name__ for s in steps_of(model, model.get_weights())]
     assert kinds == ["Convolve", "Activate", "Flatten"]
+
+
+class Subclassed(keras.Model):
+    def call(self, x):
+        return x
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "model",
+    [None, "mnist_cnn", keras.Sequential([keras.layers.Dense(3)]), Subclassed()],
+)
+@pytest.mark.parametrize("ask", [Predictor, lambda m: feature_maps(m, np.zeros((2,)))])
+def test_what_is_no_built_model_is_told_what_is(ask, model):
+    with pytest.raises(ValueError, match="must be a built Keras model"):
+        ask(model)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("model", [None, 3, Subclassed()])
+def test_a_reader_of_what_is_no_built_model_is_told_what_is(model):
+    with pytest.raises(ValueError, match="must be a built Keras model"):
+        Reader(model)
