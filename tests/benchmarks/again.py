@@ -8,9 +8,10 @@ epochs, on the card's backend and as many cores as the card says, and writes int
 card what came of it (`reproduced`). --corruptions measures the weights on the images
 that were held out, under each family (`held_out_corruptions`): figures that may steer
 a recipe, as those of the test set may not. Without a name all sets are looked at.
-A processor with other instructions adds in another order: with
-`ONEDNN_MAX_CPU_ISA=SSE41` before the command, on a processor that has AVX2, the loss
-of the first epoch of mnist_cnn/fast was 0.00055 off its card, and 0.00016 without.
+A processor with other instructions adds in another order. One with AVX-512 gives the
+weights of mnist_cnn/fast again bit for bit; on one with AVX2 the loss of the first
+epoch was 0.00016 off its card, and with `ONEDNN_MAX_CPU_ISA=SSE41` before the command
+0.00055.
 `python -m kerasconv.training.page models/ARCHITECTURE` then renders the page.
 """
 
