@@ -269,9 +269,12 @@ def spatial_rank(input_shape: Sequence[Any], rank: int | None = None) -> int:
 
     Raises:
         ValueError: The input has another number of axes; the message says how to add
-            those that are missing.
+            those that are missing. Or it has no shape.
     """
-    check_given("inputs", input_shape)  # Keras knows no shape of what is no tensor
+    if input_shape is None:  # what Keras says of what holds no tensor
+        raise ValueError(
+            "`inputs` must be a tensor or an array of numbers. Received: none"
+        )
     found, shape = len(input_shape) - 2, tuple(input_shape)
     if found == rank or (rank is None and found in RANKS):
         return found

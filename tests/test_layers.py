@@ -891,6 +891,12 @@ def test_a_layer_on_nothing_says_what_it_takes_built_or_not(cls):
         layer(None)
 
 
+@pytest.mark.parametrize("call", [*OPERATIONS.values(), layers.SobelConv()])
+def test_a_single_number_is_told_how_many_axes_it_lacks(call):
+    with pytest.raises(ValueError, match="must have 3, 4 or 5 axes"):
+        call(np.ones((), "float32"))
+
+
 KERAS_ORDER = [
     (layers.LearnedConv, keras.layers.Conv2D, "filters"),
     (ops.conv, keras.ops.conv, "inputs"),
