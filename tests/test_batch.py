@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import functools
 import io
-import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
 import re
@@ -554,11 +554,12 @@ class TestEnds:
             if not ended:
                 (worker,) = multiprocessing.active_children()
                 worker.kill()
-                worker.join()
-                ended.append(worker.exitcode)
+                # The pool's own thread waits for it too, and takes its exit code.
+                multiprocessing.connection.wait([worker.sentinel])
+                ended.append(worker.pid)
 
         summary = batch.work_off(quick(str(folder)), workers=1, progress=kill_one)
-        assert ended == [-signal.SIGKILL]
+        assert len(ended) == 1
         in_this_process(whole := quick(str(folder), "whole"))
         assert rows_of(summary.out) == rows_of(whole.out)
 
