@@ -32,9 +32,17 @@ class Table:
     races: Callable[[str, tuple[int, ...], bool], Iterator[tuple[str, list[Contender]]]]
     """(backend, shape, with ours) -> what is raced ("forward" ...), and by whom."""
 
-    limits: dict[tuple[str, str, str, str], tuple[float, float] | None]
-    """(backend, mode, race, peer) -> lowest and highest ratio aimed at; None quotes
-    the ratio in the README without a target."""
+    limits: dict[tuple[str, ...], float | None]
+    """(backend, mode, race, peer) -> the highest ratio aimed at, of one shape
+    alone where that is named too; None quotes the ratio in the README without a
+    target."""
+
+    def limit(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Whether the row is quoted, and its limit."""
+        key = (row["backend"], row["mode"], row["race"], row["peer"])
+        own = (*key, row["shape"])
+        limit = self.limits.get(own, self.limits.get(key))
+        return {"quoted": own in self.limits or key in self.limits, "limit": limit}
 
 
 def main(table: Table, arguments: list[str] | None = None) -> int:
@@ -95,11 +103,7 @@ def _race(table: Table, options: argparse.Namespace) -> list[dict[str, Any]]:
             rounds = 3 if options.quick else options.rounds
             measure(contenders, rounds, TOLERANCES.get(backend, 1e-4))
             found = rows(contenders, backend=backend, race=race, shape=_text(shape))
-            for row in found:
-                key = (backend, row["mode"], race, row["peer"])
-                row["quoted"] = key in table.limits
-                row["limit"] = table.limits.get(key)
-            result += found
+            result += [row | table.limit(row) for row in found]
     return result
 
 
@@ -128,7 +132,18 @@ def _merged(
 
 
 def _in_a_child(backend: str, arguments: list[str]) -> list[dict[str, Any]] | None:
-    """The rows of one backend from a process of its own; None if that failed.
+    """The rows of one backend from a process of its own; None if that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "rows.json")
+        child = ["--backend", backend, "--child", str(out)]
+        done = subprocess.run(
+            [sys.executable, sys.argv[0], *arguments, *child], env=_settled(backend)
+        )
+        return None if done.returncode else json.loads(out.read_text())
+
+
+def _settled(backend: str) -> dict[str, str]:
+    """The environment of a process that computes on `backend`, on two processors.
 
     Keras fixes its backend at import, and the thread pools of NumPy, XLA and
     OpenMP are sized when they load: both are settled before the process starts.
@@ -140,14 +155,7 @@ def _in_a_child(backend: str, arguments: list[str]) -> list[dict[str, Any]] | No
     )
     settled = {"KERAS_BACKEND": backend, "OMP_WAIT_POLICY": "PASSIVE"}
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "rows.json")
-        child = ["--backend", backend, "--child", str(out)]
-        done = subprocess.run(
-            [sys.executable, sys.argv[0], *arguments, *child],
-            env={**os.environ, **threads, **settled, **quiet},
-        )
-        return None if done.returncode else json.loads(out.read_text())
+    return {**os.environ, **threads, **settled, **quiet}
 
 
 def _installed(backend: str) -> bool:
@@ -205,7 +213,7 @@ def _print(title: str, found: list[dict[str, Any]]) -> None:
     table.add_column("first s", justify="right")
     for row in found:
         ours = "ratio" in row
-        verdict = target(row["limit"])
+        verdict = target([row["limit"]])
         if ours and verdict:
             verdict += " [green]pass" if met(row) else " [red]miss"
         table.add_row(

@@ -7,7 +7,7 @@ prints. A table (`edges.py`, `pools.py`, `learned.py`) says who competes and at 
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,18 @@ def measure(
     A round times every contender once, in rotating order; each loops as many calls
     as fill `least` seconds, with the garbage collector off.
     """
+    check(contenders, tolerance, clock)
+    counts = counted(contenders, least, clock)
+    for turn in range(rounds):
+        round_of(rotated(contenders, turn), counts, clock)
+
+
+def check(
+    contenders: list[Contender],
+    tolerance: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
+    """Call each three times; raise an error if the result is not the truth."""
     for contender in contenders:
         start = clock()
         result = contender.call()
@@ -80,11 +92,26 @@ def measure(
                 f"largest true value; at most {tolerance:g} is accepted"
             )
         del result
-    counts = {id(c): _calls_that_fill(least, c, clock) for c in contenders}
-    for turn in range(rounds):
-        for contender in rotated(contenders, turn):
-            count = counts[id(contender)]
-            contender.times.append(_timed(contender, count, clock) / count)
+
+
+def counted(
+    contenders: list[Contender],
+    least: float = 0.03,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[int, int]:
+    """How many calls of each, by its `id`, fill `least` seconds."""
+    return {id(c): _calls_that_fill(least, c, clock) for c in contenders}
+
+
+def round_of(
+    contenders: list[Contender],
+    counts: dict[int, int],
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
+    """Time each once, in this order."""
+    for contender in contenders:
+        count = counts[id(contender)]
+        contender.times.append(_timed(contender, count, clock) / count)
 
 
 def _timed(contender: Contender, count: int, clock) -> float:
@@ -116,9 +143,9 @@ def rows(contenders: list[Contender], **facts: Any) -> list[dict[str, Any]]:
 
     def timing(contender: Contender, prefix: str = "") -> dict[str, float]:
         return {
-            f"{prefix}ms": _figures(1e3 * np.median(contender.times)),
-            f"{prefix}copies": _figures(_quartiles(contender, copy)[1]),
-            f"{prefix}first_s": _figures(contender.first),
+            f"{prefix}ms": rounded(1e3 * np.median(contender.times)),
+            f"{prefix}copies": rounded(quartiles(contender.times, copy.times)[1]),
+            f"{prefix}first_s": rounded(contender.first),
         }
 
     peers = [c for c in contenders if not c.ours and c is not copy]
@@ -132,7 +159,7 @@ def rows(contenders: list[Contender], **facts: Any) -> list[dict[str, Any]]:
                 if np.median(peer.times) < np.median(best.times):
                     fastest[name] = peer
         for name, peer in fastest.items():
-            low, middle, high = map(_figures, _quartiles(our, peer))
+            low, middle, high = map(rounded, quartiles(our.times, peer.times))
             table.append(
                 {
                     **facts,
@@ -158,23 +185,22 @@ def rows(contenders: list[Contender], **facts: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _quartiles(contender: Contender, peer: Contender) -> tuple[float, float, float]:
+def quartiles(times: Sequence[float], others: Sequence[float]) -> tuple:
     """First quartile, median and third quartile of the ratios, round by round."""
-    return tuple(np.quantile(np.divide(contender.times, peer.times), [0.25, 0.5, 0.75]))
+    return tuple(np.quantile(np.divide(times, others), [0.25, 0.5, 0.75]))
 
 
-def _figures(value: float) -> float:
+def rounded(value: float) -> float:
+    """To three figures."""
     return float(f"{value:.3g}")
 
 
 def met(row: dict[str, Any]) -> bool:
-    """Whether the ratio, to two decimals, lies within the row's limits."""
-    low, high = row["limit"]
-    return low <= round(row["ratio"], 2) <= high
+    """Whether the ratio, to two decimals, is at most the row's limit."""
+    return round(row["ratio"], 2) <= row["limit"]
 
 
-def target(limit: list[float] | None) -> str:
-    """The limits of a row in words."""
-    if not limit:
-        return ""
-    return f"{limit[0]}-{limit[1]}" if limit[0] else f"at most {limit[1]}"
+def target(limits: Iterable[float | None]) -> str:
+    """The limits of rows in words, each once and in their order."""
+    each = dict.fromkeys(f"{limit:g}" for limit in limits if limit is not None)
+    return f"at most {', '.join(each)}" if each else ""

@@ -64,16 +64,17 @@ def rendered(
     for row in rows:
         key = (
             *(f"{row['backend']}, {row['mode']}", row["race"], row["peer"]),
-            *(target(row["limit"]), None if digest else row["layer"]),
+            None if digest else row["layer"],
         )
         lines.setdefault(key, {}).setdefault(row["shape"], []).append(row)
     heads = ["backend", "", "time relative to", "target", *shapes]
     if not digest:
         heads.insert(2, "layer")
     table = [heads, ["---"] * len(heads)]
-    for (backend, race, peer, aim, layer), cells in lines.items():
+    for (backend, race, peer, layer), found in lines.items():
         named = [] if digest else [layer]
-        cells = [_cell(cells.get(shape, ())) for shape in shapes]
+        aim = target(row["limit"] for shape in shapes for row in found.get(shape, ()))
+        cells = [_cell(found.get(shape, ())) for shape in shapes]
         table.append([backend, race, *named, peer, aim, *cells])
     facts = result["facts"]
     layers = ", ".join(dict.fromkeys(row["layer"] for row in rows))
