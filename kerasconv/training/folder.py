@@ -5,7 +5,7 @@ import os
 import tempfile
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from kerasconv import pictures
 from kerasconv.batch.preparing import prepared
 from kerasconv.errors import KerasconvError, UsageError, one_line, printable
-from kerasconv.models._own import prepare_as
+from kerasconv.models._own import MAX_CLASSES, MAX_NAME, prepare_as
 from kerasconv.reading import Answer
 
 SPLITS = {
@@ -89,17 +89,17 @@ class Listing:
 def list_folder(folder: str | os.PathLike, least: int = 2) -> Listing:
     """Find the classes and files of a folder, without reading a picture.
 
-    A class is a folder of pictures, also in folders below it. Instead of classes the
-    folder may hold `train`, `val` and `test`, each with a folder a class. Hidden
-    files are not looked at.
+    A class is a folder of pictures, also in folders below it, and links to folders.
+    Instead of classes the folder may hold `train`, `val` and `test`, each with a folder
+    a class. Hidden files are not looked at.
 
     Args:
         folder: The folder.
         least: The fewest classes that will do.
 
     Raises:
-        UsageError: the folder is missing, a class is empty or stands there twice, or
-            there are too few.
+        UsageError: the folder is missing, a class is empty or stands there twice,
+            there are too few, or some folders are of splits and others are not.
         KerasconvError: a folder cannot be listed.
     """
     folder = Path(os.path.expanduser(folder))
@@ -110,27 +110,35 @@ def list_folder(folder: str | os.PathLike, least: int = 2) -> Listing:
         raise UsageError(
             f"{shown!r} is a file; give a folder that holds a folder for each class"
         )
-    folders, files = _entries(folder)
+    folders, files, hidden = _entries(folder)
     parts = {name: SPLITS.get(name.lower(), "") for name in folders}
     is_split = all(parts.values()) and (
         "train" in parts.values() or (least == 1 and "test" in parts.values())
     )
+    if not is_split:
+        _check_splits(folder, parts)
     places = [(folder / n, parts[n]) for n in folders] if is_split else [(folder, "")]
     # Test and validation first: of two copies the one in training is dropped.
     places.sort(key=lambda each: _ORDER.index(each[1]))
     loose = [folder / name for name in files]
+    unseen = [folder / name for name in hidden] if is_split else []
     found: dict[str, list[tuple[str, str]]] = {}
     for place, split in places:
-        below, beside = _entries(place)
+        below, beside, hidden = _entries(place)
         loose += [place / name for name in beside if is_split]
+        unseen += [place / name for name in hidden]
         for name in below:
             # A Mac may write é as two characters, another system as one.
             written = unicodedata.normalize("NFC", name)
             found.setdefault(written, []).append((os.path.join(place, name), split))
     names = sorted(found)
     left_out = [
-        (printable(os.path.relpath(path, folder)), "beside the folders of the classes")
-        for path in loose
+        (printable(os.path.relpath(path, folder)), reason)
+        for reason, paths in {
+            "a hidden folder, for its name begins with a dot": unseen,
+            "beside the folders of the classes": loose,
+        }.items()
+        for path in paths
     ]
     _check_classes(shown, names, found, left_out, least)
     listed: list[tuple[str, int, str]] = []
@@ -141,7 +149,7 @@ def list_folder(folder: str | os.PathLike, least: int = 2) -> Listing:
                 if split != part:
                     continue
                 before = len(listed)
-                listed += [(file, label, split) for file in _files(path)]
+                listed += [(file, label, split) for file in _files(path, folder)]
                 if len(listed) == before:
                     empty.append(printable(os.path.relpath(path, folder)))
     if empty:
@@ -152,17 +160,51 @@ def list_folder(folder: str | os.PathLike, least: int = 2) -> Listing:
     return Listing(folder, tuple(map(printable, names)), listed, left_out)
 
 
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    """The folders and the files in a folder, by name, without hidden ones."""
+def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """The folders, the files, and the hidden folders in a folder, by name."""
     try:
         with os.scandir(folder) as entries:
-            seen = sorted((e.name, e.is_dir()) for e in entries)
+            seen = sorted((entry.name, _is_folder(entry)) for entry in entries)
     except OSError as error:
         raise KerasconvError(
             f"cannot list the folder {printable(str(folder))!r}: {error.strerror}"
         ) from error
-    seen = [(name, is_dir) for name, is_dir in seen if not name.startswith(".")]
-    return [n for n, is_dir in seen if is_dir], [n for n, is_dir in seen if not is_dir]
+    folders = [name for name, is_folder in seen if is_folder]
+    return (
+        [name for name in folders if not name.startswith(".")],
+        [name for name, is_folder in seen if not (is_folder or name.startswith("."))],
+        [name for name in folders if name.startswith(".")],
+    )
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _check_splits(folder: Path, parts: dict[str, str]) -> None:
+    """Refuse folders of splits that would be taken for classes.
+
+    A class has pictures in its folder; that of a split has folders alone.
+    """
+    for name, part in parts.items():
+        below, beside, _ = _entries(folder / name) if part else ([], [], [])
+        if not below or beside:
+            continue
+        shown, what = printable(str(folder)), printable(name)
+        others = [printable(other) for other in parts if not parts[other]]
+        reason = (
+            f"{', '.join(map(repr, others[:3]))} beside it is no split: rename or move "
+            f"it; or, if {what!r} is a class, put its pictures right into its folder"
+            if others
+            else "there is no 'train' beside it"
+        )
+        raise UsageError(
+            f"{what!r} in {shown!r} looks like a split, for it holds folders and no "
+            f"pictures, and {reason}"
+        )
 
 
 def _check_classes(
@@ -172,6 +214,7 @@ def _check_classes(
     left_out: list[tuple[str, str]],
     least: int,
 ) -> None:
+    check_names(names)
     folded: dict[str, str] = {}
     for name in names:
         other = folded.setdefault(name.casefold(), name)
@@ -187,7 +230,7 @@ def _check_classes(
         what = "no folder of a class"
     else:
         what = f"one class, {printable(names[0])!r}"
-        below, _ = _entries(Path(found[names[0]][0][0]))
+        below, *_ = _entries(Path(found[names[0]][0][0]))
         if len(below) > 1:
             what += f" (are its folders the classes? then name {names[0]!r} in it)"
     if left_out:
@@ -199,8 +242,26 @@ def _check_classes(
     )
 
 
-def _files(folder: str) -> Iterator[str]:
-    """Every file below a folder, by name, without hidden ones."""
+def check_names(names: Sequence[str]) -> None:
+    """Refuse what a card cannot hold: too many classes, or too long names."""
+    if len(names) > MAX_CLASSES:
+        raise UsageError(
+            f"there are {len(names):,} classes; {MAX_CLASSES:,} is the most"
+        )
+    for name in names:
+        if len(printable(name)) > MAX_NAME:
+            raise UsageError(
+                f"the class {printable(name, 60)!r} has a name of "
+                f"{len(printable(name))} characters; {MAX_NAME} is the most"
+            )
+
+
+def _files(folder: str, above: Path) -> Iterator[str]:
+    """Every file below a folder, by name, without hidden ones.
+
+    Links to folders are followed, but for those that lead to where one has been, or
+    up to the folder of the classes and beyond.
+    """
 
     def fail(error: OSError) -> None:
         raise KerasconvError(
@@ -208,7 +269,14 @@ def _files(folder: str) -> Iterator[str]:
             f"{error.strerror}"
         ) from error
 
-    for place, folders, files in os.walk(folder, onerror=fail):
+    top = Path(os.path.realpath(above))
+    seen = {top, *top.parents}
+    for place, folders, files in os.walk(folder, onerror=fail, followlinks=True):
+        here = Path(os.path.realpath(place))
+        if here in seen:
+            folders.clear()
+            continue
+        seen.add(here)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):
@@ -392,7 +460,8 @@ def split_off(
         groups: The group of each.
 
     Returns:
-        Bool array, whether each is held out.
+        Bool array, whether each is held out; none, where each group is the only one of
+        a class.
     """
     order = [hashlib.blake2b(b"%d " % seed + key).digest() for key in keys]
     held = np.zeros(len(labels), bool)
@@ -413,16 +482,19 @@ def split_off(
         range(len(names)),
         key=lambda g: hashlib.blake2b(f"{seed} {names[g]}".encode()).digest(),
     )
+
+    def away(held: np.ndarray) -> float:
+        return float(np.square((held - wanted) / total).sum())
+
+    # A class that is held out as a whole could not be learned.
+    able = [g for g in mixed if (counts[g] < total)[counts[g] > 0].all()]
     # Largest first; then every group that brings the classes nearer to their share.
-    for g in sorted(mixed, key=lambda g: -counts[g].sum()):
+    for g in sorted(able, key=lambda g: -counts[g].sum()):
         after = have + counts[g]
-        nearer = (
-            np.square((after - wanted) / total).sum()
-            < np.square((have - wanted) / total).sum()
-        )
-        # A class that is held out as a whole could not be learned.
-        if nearer and (after < total)[counts[g] > 0].all():
+        if away(after) < away(have) and (after < total)[counts[g] > 0].all():
             have, taken[g] = after, True
+    if able and not taken.any():  # all are larger than the share
+        taken[min(able, key=lambda g: away(counts[g]))] = True
     return taken[member]
 
 

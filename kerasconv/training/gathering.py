@@ -15,6 +15,7 @@ from kerasconv.models._own import MAX_CLASSES, preparation_of
 from kerasconv.pictures import FIELD
 from kerasconv.training.folder import (
     Pictures,
+    check_names,
     groups_of,
     list_folder,
     read_folder,
@@ -157,6 +158,7 @@ def from_arrays(
             f"{MAX_CLASSES - 1:,}. Received: {count - 1:,}"
         )
     names = tuple(map(str, names or range(count)))
+    check_names(names)
     if len(set(names)) != len(names) or len(names) < max(count, 2) or truth.min() < 0:
         raise UsageError(
             f"`classes` must be the names of all {max(count, 2)} classes or more, each "
@@ -173,7 +175,7 @@ def from_arrays(
         Pictures(
             pixels,
             truth,
-            tuple(printable(name, 100) for name in names),
+            tuple(map(printable, names)),
             [f"image {i}" for i in range(len(truth))],
             splits,
             [f"{i}".encode() for i in range(len(truth))],
@@ -263,6 +265,15 @@ def held_out(
         seed,
         None if groups is None else [groups[row] for row in rows],
     )
+    if groups is not None and not held.any():
+        names = sorted({groups[row] for row in rows})
+        of = "group" if len(names) == 1 else "groups"
+        raise UsageError(
+            f"`group` finds {len(names)} {of}, "
+            f"{', '.join(map(repr, names[:3]))}, of which none can be held out: each "
+            "class needs pictures of two; leave out `group`, or name the files after "
+            "more"
+        )
     split = split.astype("<U10")
     split[rows[held]] = "validation"
     return split

@@ -1,0 +1,158 @@
+"""Folders of one's own as people have them: links, hidden folders, half of a layout."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasconv.errors import UsageError
+from kerasconv.training import folder as folders
+from kerasconv.training import gathering
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture
+def draw(tmp_path):
+    """Writes three pictures into a folder below `tmp_path`, no two the same."""
+    random = np.random.default_rng(0)
+
+    def drawn(*parts, count=3):
+        place = tmp_path.joinpath(*parts)
+        place.mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            pixels = random.integers(0, 256, (20, 20, 3), np.uint8)
+            Image.fromarray(pixels).save(place / f"{i}.png")
+        return place
+
+    return drawn
+
+
+def listed(root):
+    """The files of each class, and what was left out."""
+    listing = folders.list_folder(root)
+    files = {name: [] for name in listing.classes}
+    for path, label, _ in listing.files:
+        files[listing.classes[label]].append(listing.name(path))
+    return files, dict(listing.left_out)
+
+
+class TestSplits:
+    @pytest.mark.parametrize("other", ["tset", "unlabelled", "circle"])
+    def test_a_folder_beside_those_of_splits_is_no_class(self, draw, tmp_path, other):
+        for each in ("train/circle", "train/square", f"{other}/circle"):
+            draw(each)
+        with pytest.raises(UsageError, match=rf"'train' .* '{other}' beside it is no"):
+            folders.list_folder(tmp_path)
+
+    def test_splits_without_one_to_train_on_are_no_classes(self, draw, tmp_path):
+        for part in ("val", "test"):
+            draw(part, "circle")
+            draw(part, "square")
+        with pytest.raises(UsageError, match=r"'test' .* no 'train' beside it"):
+            folders.list_folder(tmp_path)
+
+    def test_a_class_may_be_called_train(self, draw, tmp_path):
+        for name in ("train", "plane", "train/steam"):
+            draw(name)
+        files, _ = listed(tmp_path)
+        assert {name: len(of) for name, of in files.items()} == {"plane": 3, "train": 6}
+
+    def test_test_pictures_alone_are_measured_on(self, draw, tmp_path):
+        draw("test", "circle")
+        assert folders.list_folder(tmp_path, least=1).classes == ("circle",)
+
+
+class TestLinks:
+    def test_a_link_to_a_folder_is_followed(self, draw, tmp_path):
+        store = draw("store", "old")
+        draw("pets", "cat")
+        (tmp_path / "pets" / "dog").symlink_to(store)
+        (tmp_path / "pets" / "cat" / "more").symlink_to(store)
+        files, left_out = listed(tmp_path / "pets")
+        assert files["dog"] == ["dog/0.png", "dog/1.png", "dog/2.png"]
+        assert files["cat"][3:] == [
+            "cat/more/0.png",
+            "cat/more/1.png",
+            "cat/more/2.png",
+        ]
+        assert not left_out
+
+    @pytest.mark.parametrize("to", [".", "..", "../..", "../deep"])
+    def test_one_that_leads_to_where_one_is_brings_nothing(self, draw, tmp_path, to):
+        for name in ("cat", "cat/deep", "dog"):
+            draw("pets", name)
+        (tmp_path / "pets" / "cat" / "deep" / "loop").symlink_to(to)
+        files, _ = listed(tmp_path / "pets")
+        assert {name: len(of) for name, of in files.items()} == {"cat": 6, "dog": 3}
+
+    def test_one_to_itself_is_left_out_by_name(self, draw, tmp_path):
+        for name in ("cat", "dog"):
+            draw(name)
+        (tmp_path / "loop").symlink_to("loop")
+        assert listed(tmp_path)[1] == {"loop": "beside the folders of the classes"}
+
+    def test_a_class_that_is_the_folder_itself_is_empty(self, draw, tmp_path):
+        for name in ("cat", "dog"):
+            draw(name)
+        (tmp_path / "all").symlink_to(".")
+        with pytest.raises(UsageError, match="no picture is in 'all'"):
+            folders.list_folder(tmp_path)
+
+
+def test_a_hidden_folder_in_the_place_of_a_class_is_named(draw, tmp_path):
+    for name in ("C", "R", ".net"):
+        draw(name)
+    (tmp_path / ".DS_Store").touch()
+    files, left_out = listed(tmp_path)
+    assert sorted(files) == ["C", "R"]
+    assert left_out == {".net": "a hidden folder, for its name begins with a dot"}
+
+
+def test_a_name_that_no_card_can_hold_is_refused_before_training(draw, tmp_path):
+    for name in ("cat", 201 * "x"):
+        draw(name)
+    with pytest.raises(UsageError, match="name of 201 characters; 200 is the most"):
+        folders.list_folder(tmp_path)
+    pixels = np.zeros((4, 8, 8, 1), np.uint8)
+    with pytest.raises(UsageError, match="name of 201 characters"):
+        gathering.from_arrays(pixels, [0, 1, 0, 1], ["cat", 201 * "x"], 0.5, None, None)
+
+
+def test_more_classes_than_a_card_can_hold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "MAX_CLASSES", 2)
+    for name in "abc":
+        os.mkdir(tmp_path / name)
+    with pytest.raises(UsageError, match="there are 3 classes; 2 is the most"):
+        folders.list_folder(tmp_path)
+
+
+class TestGroups:
+    def pictures(self, draw, tmp_path, names):
+        for name in ("cat", "dog"):
+            place = draw("pets", name, count=len(names))
+            for i, each in enumerate(names):
+                (place / f"{i}.png").rename(place / f"{each}_{i}.png")
+        return folders.read_folder(
+            folders.list_folder(tmp_path / "pets"), "resize", (8, 8, None)
+        )
+
+    def test_of_two_writers_one_is_held_out(self, draw, tmp_path):
+        found = self.pictures(draw, tmp_path, ["ann", "bob", "ann", "bob"])
+        held = gathering.held_out(found, 0.2, 0, "_")
+        writers = folders.groups_of(found.names, "_")
+        parts = {
+            part: {w for w, p in zip(writers, held, strict=True) if p == part}
+            for part in ("train", "validation")
+        }
+        assert parts["train"] | parts["validation"] == {"ann", "bob"}
+        assert len(parts["validation"]) == 1
+        assert parts["train"].isdisjoint(parts["validation"])
+
+    def test_one_writer_cannot_be_held_out_of_oneself(self, draw, tmp_path):
+        found = self.pictures(draw, tmp_path, ["ann", "ann"])
+        with pytest.raises(
+            UsageError, match=r"`group` finds 1 group, 'ann', .*none can be held out"
+        ):
+            gathering.held_out(found, 0.2, 0, "_")
