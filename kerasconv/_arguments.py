@@ -5,6 +5,7 @@ that names the argument, the rule and the value. Neither Keras nor tensors are n
 """
 
 import math
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from kerasconv.errors import UsageError, one_line
 
 __all__ = [
     "BORDER_MODES",
@@ -21,6 +24,7 @@ __all__ = [
     "Ints",
     "Number",
     "allowance",
+    "as_array",
     "check_axis",
     "check_bool",
     "check_choice",
@@ -31,8 +35,11 @@ __all__ = [
     "check_name",
     "check_odd",
     "check_order",
+    "check_path",
+    "check_paths",
     "check_rank",
     "check_real",
+    "check_share",
     "is_int",
     "numbers",
     "plain",
@@ -97,7 +104,8 @@ def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> Any:
     known = value is None or isinstance(value, str)
     if not known or value not in choices:
         raise ValueError(
-            f"`{name}` must be one of {tuple(choices)}. Received: {name}={value!r}"
+            f"`{name}` must be one of {tuple(choices)}. "
+            f"Received: {name}={_short(value)}"
         )
     return value
 
@@ -105,7 +113,7 @@ def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> Any:
 def check_name(name: str, value: Any, choices: Sequence[str]) -> str:
     """As `check_choice`, in lower case: Keras's own names are taken in any."""
     lower = value.lower() if isinstance(value, str) else value
-    if lower not in choices:
+    if not isinstance(lower, str) or lower not in choices:
         check_choice(name, value, choices)
     return lower
 
@@ -113,7 +121,9 @@ def check_name(name: str, value: Any, choices: Sequence[str]) -> str:
 def check_bool(name: str, value: Any) -> bool:
     """`value`, which must be True or False."""
     if not isinstance(value, bool):
-        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+        raise ValueError(
+            f"`{name}` must be True or False. Received: {name}={_short(value)}"
+        )
     return value
 
 
@@ -125,7 +135,9 @@ def is_int(value: Any) -> bool:
 def check_int(name: str, value: Any) -> int:
     """`value`, which must be one positive int."""
     if not is_int(value) or value < 1:
-        raise ValueError(f"`{name}` must be a positive int. Received: {name}={value!r}")
+        raise UsageError(
+            f"`{name}` must be a positive int. Received: {name}={_short(value)}"
+        )
     return int(value)
 
 
@@ -151,7 +163,7 @@ def check_ints(name: str, value: Any, rank: int | None = None) -> Any:
     ):
         raise ValueError(
             f"`{name}` must be a positive int or one per spatial axis. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={_short(value)}"
         )
     items = tuple(int(item) for item in items)
     if rank is None:
@@ -159,7 +171,7 @@ def check_ints(name: str, value: Any, rank: int | None = None) -> Any:
     if many and len(items) != rank:
         raise ValueError(
             f"`{name}` must be a positive int or one per spatial axis, here {rank}. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={_short(value)}"
         )
     return items if many else items * rank
 
@@ -168,7 +180,7 @@ def check_odd(name: str, value: Any) -> int:
     """`value`, which must be an odd int of 3 or more."""
     if not is_int(value) or value < 3 or value % 2 == 0:
         raise ValueError(
-            f"`{name}` must be an odd int, 3 or more. Received: {name}={value!r}"
+            f"`{name}` must be an odd int, 3 or more. Received: {name}={_short(value)}"
         )
     return int(value)
 
@@ -192,14 +204,58 @@ def check_axis(axis: Any) -> int | tuple[int, ...] | None:
     return tuple(int(a) for a in axis) if many else axis if axis is None else int(axis)
 
 
+def check_share(name: str, value: Any) -> float:
+    """`value`, which must be a number from 0 to 1."""
+    valid = isinstance(value, (int, float, np.integer, np.floating))
+    if not valid or isinstance(value, bool) or not 0 <= value <= 1:
+        raise UsageError(
+            f"`{name}` must be a number from 0 to 1. Received: {name}={_short(value)}"
+        )
+    return float(value)
+
+
+def check_path(name: str, value: Any) -> Any:
+    """`value`, which must be a path."""
+    if not isinstance(value, str | os.PathLike) or "\0" in os.fsdecode(value):
+        raise UsageError(
+            f"`{name}` must be a path, a str or a pathlib.Path. "
+            f"Received: {name}={_short(value)}"
+        )
+    return value
+
+
+def check_paths(name: str, value: Any) -> list[str]:
+    """`value`, which must be a path or several, as texts."""
+    one = isinstance(value, str | bytes | os.PathLike) or not np.iterable(value)
+    return [os.fspath(check_path(name, path)) for path in ([value] if one else value)]
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """`value` as a NumPy array, which must hold numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # nested lists of unequal lengths
+        array = np.asarray(None)
+    if array.dtype.kind in "OSUMm":
+        raise UsageError(
+            f"`{name}` must be an array of numbers. Received: {name}={_short(value)}"
+        )
+    return array
+
+
+def _short(value: Any) -> str:
+    """What was received, on one line."""
+    return one_line(repr(value), length=80)
+
+
 def check_model(model: Any) -> None:
     """Raise ValueError where `model` has no inputs and outputs, as one built has."""
     # A model that Keras has not built yet, or that a subclass computes, has none.
     if not (hasattr(model, "inputs") and hasattr(model, "outputs")):
-        raise ValueError(
+        raise UsageError(
             "`model` must be a built Keras model, Sequential or functional; for one of "
             "the zoo or a file, see `kerasconv.models.load_model`. "
-            f"Received: {str(model)[:80]!r}"
+            f"Received: model={_short(model)}"
         )
 
 
@@ -240,12 +296,12 @@ def numbers(name: str, value: Any, most: int = 5) -> np.ndarray:
     if array.dtype.kind not in "biuf" or not 1 <= array.ndim <= most:
         raise ValueError(
             f"`{name}` must be an array of numbers with 1 to {most} axes. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={_short(value)}"
         )
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(
             f"`{name}` must hold at least one number, all finite. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={_short(value)}"
         )
     return array
 

@@ -5,10 +5,12 @@ Needs nothing but NumPy, so that a network answers where no picture can be read.
 
 import numpy as np
 
+from kerasconv._arguments import as_array
+
 
 def to_unit(pixels: np.ndarray) -> np.ndarray:
     """Pixels 0..255 as the float32 in [0, 1] that the networks take: p / 255."""
-    return np.asarray(pixels, np.float32) / np.float32(255)
+    return as_array("pixels", pixels).astype(np.float32, copy=False) / np.float32(255)
 
 
 def unit_range(values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from kerasconv._arguments import as_array
 from kerasconv.errors import UsageError
 
 __all__ = ["FAMILIES", "MNIST_C", "corrupt", "evaluate"]
@@ -183,6 +184,7 @@ def corrupt(images: np.ndarray, family: str, seed: int = 0) -> np.ndarray:
         raise UsageError(
             f"`family` must be one of {', '.join(FAMILIES)}. Received: {family!r}"
         )
+    images = as_array("images", images)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 1:
         raise UsageError(
             "`images` must be uint8 of shape (n, height, width, 1). Received: "

@@ -15,7 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasconv._arguments import Ints, check_axis, check_choice, check_odd
+from kerasconv._arguments import (
+    Ints,
+    as_array,
+    check_axis,
+    check_choice,
+    check_int,
+    check_odd,
+)
 
 __all__ = [
     "OPERATORS",
@@ -119,6 +126,7 @@ def laplacian(rank: int = 2) -> np.ndarray:
     >>> kernels.laplacian(rank=1)
     array([ 1., -2.,  1.])
     """
+    rank = check_int("rank", rank)
     second, identity = np.array([1.0, -2.0, 1.0]), np.array([0.0, 1.0, 0.0])
     return sum(
         _outer([second if a == axis else identity for a in range(rank)])
@@ -179,7 +187,7 @@ def separate(kernel: Any) -> list[np.ndarray] | None:
     >>> [factor.tolist() for factor in kernels.separate([[-1, 0, 1], [-2, 0, 2]])]
     [[1.0, 2.0], [-1.0, 0.0, 1.0]]
     """
-    kernel = np.asarray(kernel, dtype="float64")
+    kernel = as_array("kernel", kernel).astype("float64")
     # Through an entry of largest size each axis's own line is its factor, up to a
     # scale; dividing by the line's smallest entry keeps whole numbers whole, and a
     # positive last entry keeps a smoothing positive.
@@ -221,6 +229,7 @@ def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
 
 def _derivatives(difference, smooth, rank, axis, normalize):
     """`difference` along each of the axes, `smooth` along every other."""
+    rank = check_int("rank", rank)
     check_choice("normalize", normalize, NORMALIZATIONS)
     if normalize is not None:
         smooth = smooth / smooth.sum()

@@ -5,6 +5,7 @@ Plain NumPy arrays of probabilities, shape (n, classes), and of true labels.
 
 import numpy as np
 
+from kerasconv._arguments import as_array, check_int, check_share
 from kerasconv.errors import KerasconvError, one_line
 
 __all__ = [
@@ -30,7 +31,7 @@ def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict:
         KerasconvError: a probability is NaN or infinite.
         ValueError: the labels do not fit the probabilities.
     """
-    check_finite(np.atleast_2d(probabilities))
+    check_finite(np.atleast_2d(as_array("probabilities", probabilities)))
     matrix = confusion_matrix(probabilities, labels)
     total, right = len(labels), int(np.trace(matrix))
     counts = matrix.sum(1)
@@ -59,6 +60,7 @@ def check_finite(probabilities: np.ndarray, name: str = "the network") -> None:
     Raises:
         KerasconvError: a probability is NaN or infinite.
     """
+    probabilities = as_array("probabilities", probabilities)
     bad = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
     if bad:
         raise KerasconvError(
@@ -110,6 +112,7 @@ def calibration_error(
         networks", ICML 2017.
     """
     _check(probabilities, labels)
+    bins = check_int("bins", bins)
     probabilities = np.asarray(probabilities, np.float64)
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == labels
@@ -139,6 +142,7 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
     """
     from scipy.stats import binomtest
 
+    level = check_share("level", level)
     interval = binomtest(successes, trials).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
 

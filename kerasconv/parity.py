@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasconv import backends
+from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError
 
 __all__ = ["measure", "measure_all", "probabilities"]
@@ -51,7 +52,7 @@ def probabilities(backend: str, *paths: str | os.PathLike) -> list[np.ndarray]:
     The images are the digits of the package; for a network that takes others,
     uniform noise with a fixed seed.
     """
-    names = [os.fspath(path) for path in paths]
+    names = [os.fspath(check_path("path", path)) for path in paths]
     printed, reason = backends.in_fresh_process(
         "-m", __name__, *names, KERAS_BACKEND=backend
     )

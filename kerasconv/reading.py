@@ -12,7 +12,7 @@ import numpy as np
 from PIL.Image import Image
 
 from kerasconv import pictures
-from kerasconv._arguments import check_model
+from kerasconv._arguments import check_int, check_model, check_share
 from kerasconv._pixels import unit_range
 from kerasconv.errors import KerasconvError, UsageError, one_line
 from kerasconv.pictures import judge, scene
@@ -196,7 +196,7 @@ class Reader:
         check_model(network)
         self.classes = classes_of(self.card)
         count = 10 if self.classes is None else len(self.classes)
-        if not 1 <= top <= count:
+        if check_int("top", top) > count:
             raise UsageError(f"top must be from 1 to {count}, not {top}")
         takes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
         gives = [tuple(tensor.shape[1:]) for tensor in network.outputs]
@@ -216,10 +216,8 @@ class Reader:
             min_confidence = facts.get(
                 "min_confidence", judge.min_confidence() if self._reads_digits else 0.0
             )
-        elif not 0 <= min_confidence <= 1:
-            raise UsageError(
-                f"min_confidence must be from 0 to 1, not {min_confidence}"
-            )
+        else:
+            min_confidence = check_share("min_confidence", min_confidence)
         self.top, self.batch_size = top, batch_size
         self.single, self.min_confidence = single, min_confidence
         self._shape = takes[0]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import files
+from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError, UsageError
 
 if TYPE_CHECKING:
@@ -112,8 +113,9 @@ def copy_notebooks(
         >>> copy_notebooks("lessons")[0].name
         '01_convolution_in_one_dimension.ipynb'
     """
+    folder = Path(os.path.expanduser(check_path("directory", directory)))
     sources = [tutorial.path for tutorial in list_tutorials()]
-    targets = [Path(os.path.expanduser(directory)) / f"{s.stem}.ipynb" for s in sources]
+    targets = [folder / f"{source.stem}.ipynb" for source in sources]
     if not overwrite:
         for target in targets:
             if target.exists():

@@ -208,7 +208,7 @@ def test_columns_are_kept():
     figure = plot_kernels([SOBEL] * 5, columns=2)
     assert panels(figure)[0].get_gridspec().get_geometry() == (3, 2)
     assert len(panels(figure)) == 5
-    with pytest.raises(ValueError, match="`columns` must be positive"):
+    with pytest.raises(ValueError, match="`columns` must be a positive int"):
         plot_kernels([SOBEL], columns=0)
 
 

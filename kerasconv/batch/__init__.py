@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasconv import __version__, backends, pictures
+from kerasconv._arguments import check_path, check_paths
 from kerasconv.batch import containers, edges, manifest, sources
 from kerasconv.batch.engines import ENGINES
 from kerasconv.batch.shards import FORMATS, Parts, Work
@@ -135,8 +136,7 @@ def plan(
         raise UsageError(f"`shard_size` must be at least 1. Received: {shard_size}")
     if format == "parquet":
         containers.needed("pyarrow.parquet", "writes Parquet")
-    given = [source] if isinstance(source, str | os.PathLike) else source
-    names = [os.fspath(name) for name in given]
+    names, out = check_paths("source", source), check_path("out", out)
     backend = backends.choose(backend).name
     try:
         inspect.signature(Reader).bind_partial(**options)
@@ -190,10 +190,9 @@ def plan_edges(
         ...     print(work_off(plan_edges("photos/", "edges")).statuses)
         {'ok': 100}
     """
-    given = [source] if isinstance(source, str | os.PathLike) else source
-    names = [os.path.expanduser(name) for name in given]
+    names = [os.path.expanduser(name) for name in check_paths("source", source)]
     pictures.check_edges(operator, output, border_mode)
-    out = os.path.expanduser(out)
+    out = os.path.expanduser(check_path("out", out))
     place = os.path.realpath(out)
     for name in names:
         whole = os.path.realpath(name)
@@ -231,7 +230,7 @@ def opened(out: str | os.PathLike, *, trust: bool = False) -> Plan:
     Raises:
         UsageError: there is no run in the folder.
     """
-    out = os.path.expanduser(out)
+    out = os.path.expanduser(check_path("out", out))
     found = manifest.read(Path(out))
     if found is None or "model" not in found:
         raise UsageError(f"{str(out)!r} holds no run: make one with plan")

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kerasconv import backends
+from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError, UsageError
 
 __all__ = ["FORMATS", "Format", "check", "writers_of"]
@@ -69,7 +70,7 @@ def check(format: str, path: str | os.PathLike) -> Path:
         raise UsageError(
             f"unknown format {format!r}; choose one of {', '.join(FORMATS)}"
         )
-    path = Path(os.path.expanduser(path))
+    path = Path(os.path.expanduser(check_path("path", path)))
     suffix = FORMATS[format].suffix
     if suffix and (path.suffix != suffix or path.is_dir()):
         raise UsageError(f"{path} must be the name of a {suffix} file for {format}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
+from kerasconv._arguments import check_int, check_model
 from kerasconv.errors import KerasconvError, UsageError, one_line, printable
 from kerasconv.models._card import (
     Card,
@@ -331,8 +332,7 @@ def decode_predictions(
     """
     import numpy as np
 
-    if top < 1:
-        raise UsageError(f"`top` must be at least 1. Received: top={top}")
+    top = check_int("top", top)
     names = class_names(card_of(model))
     rows = np.asarray(predictions)
     if names is None:
@@ -354,6 +354,7 @@ def decode_predictions(
 def _asked(model: "str | os.PathLike | keras.Model") -> tuple[str, tuple]:
     """How pictures are prepared for a model, and the shape that it takes."""
     if not isinstance(model, str | os.PathLike):
+        check_model(model)
         return "digit", tuple(model.inputs[0].shape[1:])
     card = card_of(model)
     if card is not None and not is_file_name(model):

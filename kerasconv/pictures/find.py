@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from kerasconv._arguments import check_paths
 from kerasconv.errors import KerasconvError, UsageError
 
 # Pictures that Pillow reads with a plugin or not at all. To pass a phone's by without a
@@ -52,8 +53,7 @@ def find_images(
         >>> for path in find_images(["one.png", "scans/", "~/digits/**/*.jpg"]):
         ...     digit = prepare_digit(read_image(path))
     """
-    given = [paths] if isinstance(paths, str | os.PathLike) else paths
-    expanded = [os.path.expanduser(os.fspath(path)) for path in given]
+    expanded = [os.path.expanduser(path) for path in check_paths("paths", paths)]
     for path in expanded:
         if not os.path.exists(path) and not glob.has_magic(path):
             raise UsageError(why_no_file(path))

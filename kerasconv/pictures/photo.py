@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kerasconv import files
-from kerasconv._arguments import BORDER_MODES, check_choice
+from kerasconv._arguments import BORDER_MODES, as_array, check_choice, check_path
 from kerasconv.errors import UsageError
 from kerasconv.kernels import OPERATORS
 
@@ -117,6 +117,7 @@ def to_pixels(values: np.ndarray, output: str = "magnitude") -> np.ndarray:
     Returns:
         uint8 array of the same shape.
     """
+    values = as_array("values", values)
     largest = float(np.abs(values).max(initial=0)) or 1.0
     if output == "magnitude":
         return np.rint(255 * values / largest).astype(np.uint8)
@@ -133,7 +134,7 @@ def resized(photo: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     Returns:
         float32 array of that shape.
     """
-    height, width, channels = shape
+    photo, (height, width, channels) = as_array("photo", photo), shape
     if channels == 1 and photo.shape[-1] == 3:
         photo = photo @ np.array([[0.299], [0.587], [0.114]], np.float32)
     photo = np.broadcast_to(photo, (*photo.shape[:2], channels))
@@ -152,7 +153,7 @@ def check_suffix(path: str | os.PathLike) -> None:
     Raises:
         UsageError: there is no such format.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = Path(check_path("path", path)).suffix.lower()
     if Image.registered_extensions().get(suffix) not in Image.SAVE:
         raise UsageError(
             f"cannot tell the picture format of {str(path)!r}: end it in .png or .jpg"
@@ -171,6 +172,7 @@ def write_photo(path: str | os.PathLike, pixels: np.ndarray) -> None:
         KerasconvError: the place cannot be written.
     """
     check_suffix(path)
+    pixels = as_array("pixels", pixels)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     # Only PNG knows it: Pillow's own level takes far longer for little less.
     files.write_with(path, partial(image.save, compress_level=1))

@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kerasconv._arguments import check_path
 from kerasconv._pixels import to_unit, unit_range
 from kerasconv.errors import KerasconvError, one_line
 from kerasconv.pictures.find import NOT_PICTURES, why_no_file
@@ -122,6 +123,8 @@ def _read(
     convert: Callable[[Image.Image], Result],
 ) -> Result:
     """What `convert` makes of a picture file; any failure gives a one-line error."""
+    if not isinstance(path, bytes):
+        check_path("path", path)
     # A name may hold line breaks.
     name = "the picture" if isinstance(path, bytes) else repr(os.fspath(path))
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from kerasconv._arguments import check_share
 from kerasconv._pixels import to_unit
 from kerasconv.pictures import digit as mnist
 from kerasconv.pictures import ink as inks
@@ -171,6 +172,7 @@ def find_digits(
     grey = mnist.as_grey(image)
     if min_confidence is None:
         min_confidence = judge.min_confidence()
+    check_share("min_confidence", min_confidence)
     found = find(inks.shrunk(grey, CLOSER), single=single, scale=_scale(grey))
     return [each for each in found if each.confidence >= min_confidence]
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import files, untrusted
+from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.models import Card, _card, _own, card_of, class_names
 from kerasconv.play import convert
@@ -111,7 +112,7 @@ def write(
         >>> write("page", "mnist_cnn/l2").name
         'index.html'
     """
-    folder = Path(os.path.expanduser(folder))
+    folder = Path(os.path.expanduser(check_path("folder", folder)))
     if folder.exists() and not _is_replaceable(folder):
         raise UsageError(
             f"{str(folder)!r} is there already and holds no page; name another folder"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasconv.errors import printable
+from kerasconv._arguments import check_int
+from kerasconv.errors import UsageError, one_line, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,12 @@ WIDTH = 8.0  # inches: a printed page between its margins
 
 
 def need(things: Any, argument: str) -> None:
-    """Refuse an argument that holds nothing."""
+    """Refuse an argument that is no mapping, or holds nothing."""
+    if not hasattr(things, "items"):
+        raise UsageError(
+            f"`{argument}` must be a mapping with names as keys, a dict. "
+            f"Received: {one_line(repr(things), length=80)}"
+        )
     if not len(things):
         raise ValueError(f"`{argument}` must not be empty. Received: {things!r}")
 
@@ -36,8 +42,7 @@ def new_grid(
     count: int, columns: int, panel: tuple[float, float], beside: float = 0.0
 ) -> tuple["Figure", list["Axes"]]:
     """A figure of `count` panels of a size in inches, with room beside them."""
-    if columns < 1:
-        raise ValueError(f"`columns` must be positive. Received: columns={columns}")
+    columns = check_int("columns", columns)
     rows = math.ceil(count / columns)
     figure = new_figure(panel[0] * columns + beside, panel[1] * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasconv import files
+from kerasconv._arguments import check_path
 from kerasconv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def check_suffix(path: str | os.PathLike) -> None:
     Raises:
         UsageError: there is no such format.
     """
-    if Path(path).suffix.lower() not in SUFFIXES:
+    if Path(check_path("path", path)).suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise UsageError(f"cannot tell the format of {str(path)!r}: end it in {known}")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasconv._arguments import as_array, check_int
 from kerasconv.plotting._canvas import (
     SIGNED,
     TRAINING,
@@ -66,6 +67,7 @@ def plot_images(
     if columns is None:
         columns = min(len(arrays), max(1, int(WIDTH / (width * 0.36))) if small else 4)
         columns = math.ceil(len(arrays) / math.ceil(len(arrays) / columns))
+    columns = check_int("columns", columns)
     if small:
         panel = (width + 0.6) * 0.36, height * 0.36 + 0.4
     else:
@@ -403,7 +405,8 @@ class _Slide:
     def __init__(
         self, data: Any, kernel: Any, pad: Any, border_mode: Any, strides: int
     ):
-        data, self.kernel = np.asarray(data, float), np.asarray(kernel, float)
+        data = as_array("data", data).astype(float)
+        self.kernel = as_array("kernel", kernel).astype(float)
         self.rank = data.ndim
         if self.rank not in (1, 2) or self.kernel.ndim != self.rank:
             raise ValueError(

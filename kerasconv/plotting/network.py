@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasconv._arguments import check_int
 from kerasconv.plotting._canvas import (
     SHARE,
     SIGNED,
@@ -282,6 +283,7 @@ def plot_digits(
     if columns is None:
         # About fifteen characters of the caption's size fit in an inch.
         columns = max(1, min(len(images), 10, int(15 * WIDTH / max(longest, 1))))
+    columns = check_int("columns", columns)
     lines = max(caption.count("\n") + bool(caption) for caption in captions)
     width = WIDTH / max(columns, 5)
     height = width * images.shape[1] / images.shape[2] + 0.18 * lines
@@ -313,9 +315,10 @@ def plot_history(history: Any) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     values = getattr(history, "history", history)
+    need(values, "history")
     values = {name: np.asarray(curve, float) for name, curve in values.items()}
     names = list(dict.fromkeys(name.removeprefix("val_") for name in values))
-    need([name for name in names if any(map(len, values.values()))], "history")
+    need({name: values for name in names if any(map(len, values.values()))}, "history")
     columns = min(len(names), 3)
     rows = math.ceil(len(names) / columns)
     figure = new_figure(max(4.0, 3.6 * columns), 3.2 * rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasconv import data, metrics
+from kerasconv._arguments import as_array, check_int, check_model
 from kerasconv.errors import UsageError
 from kerasconv.predict import Predictor
 
@@ -40,6 +41,7 @@ def evaluate(
         UsageError: no such data set, or the model takes other images.
         KerasconvError: the data set is missing.
     """
+    limit = None if limit is None else check_int("limit", limit)
     images, labels = data.load(dataset, "test", data_dir, download=download)
     images, labels = images[:limit], labels[:limit]
     check_fits(model, dataset, images)
@@ -65,6 +67,7 @@ def check_fits(model: "keras.Model", dataset: str, images: np.ndarray) -> None:
     Raises:
         UsageError: its input or its output has another shape.
     """
+    check_model(model)
     takes = tuple(model.inputs[0].shape[1:])
     gives, classes = model.outputs[0].shape[-1], len(data.DATASETS[dataset].classes)
     if takes != images.shape[1:] or gives != classes:
@@ -80,7 +83,7 @@ def answers(
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """The probabilities that a classifier gives to images, uint8."""
-    batch_size = 128
+    images, batch_size = as_array("images", images), 128
     predictor = Predictor(model, batch_size=batch_size)
     step = 10 * batch_size
     rows = []

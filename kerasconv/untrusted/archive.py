@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from kerasconv import files
-from kerasconv.errors import KerasconvError, one_line
+from kerasconv._arguments import check_path
+from kerasconv.errors import KerasconvError, UsageError, one_line
 from kerasconv.untrusted import allowed, hdf5
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def inspect(
             holds something unexpected, names a class or function outside the list,
             or is not the one that its digests or its card describe.
     """
-    path = Path(path)
+    path = Path(check_path("path", path))
     data = _read(path, None if trust else MAX_FILE_BYTES)
     digest = hashlib.sha256(data).hexdigest()
     try:
@@ -182,7 +183,7 @@ def tensor_digests(path: str | os.PathLike) -> dict[str, str]:
     Raises:
         KerasconvError: as `inspect`.
     """
-    path = Path(path)
+    path = Path(check_path("path", path))
     try:
         members = _unpack(path, _read(path, MAX_FILE_BYTES), strict=True)
         tensors = hdf5.read_tensors(members[WEIGHTS])
@@ -211,6 +212,7 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
         path: The file to write; it must end in ".keras".
 
     Raises:
+        ValueError: what is given is no built Keras model, or no path.
         KerasconvError: the file cannot be written.
 
     Example:
@@ -221,7 +223,15 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
         >>> load_model(path).count_params()
         34826
     """
-    path = Path(path)
+    from kerasconv._keras import keras
+
+    if not isinstance(model, keras.Model) or not model.built:
+        raise UsageError(
+            "`model` must be a built Keras model; for one of the zoo or a file, see "
+            "`kerasconv.models.load_model`. "
+            f"Received: model={one_line(repr(model), length=80)}"
+        )
+    path = Path(check_path("path", path))
     if path.suffix != ".keras":
         raise KerasconvError(f"{path} does not end in .keras; give it that ending")
 
