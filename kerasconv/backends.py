@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.errors import KerasconvError, UsageError, meant
 
 __all__ = [
     "BACKENDS",
@@ -198,8 +198,7 @@ def check_name(name: str, source: str = "") -> None:
     """
     if name not in BACKENDS:
         raise UsageError(
-            f"unknown backend {name!r}{_from(source)}; choose one of "
-            f"{', '.join(BACKENDS)}"
+            f"unknown backend {name!r}{_from(source)}; {meant(name, BACKENDS)}"
         )
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from kerasconv.corruptions import MNIST_C
-from kerasconv.errors import KerasconvError, UsageError, one_line
+from kerasconv.errors import KerasconvError, UsageError, meant, one_line
 
 __all__ = ["DATASETS", "Dataset", "digest", "load"]
 
@@ -189,11 +189,7 @@ def load(
         (10000, 28, 28, 1)
     """
     if name not in DATASETS:
-        plain = [known for known in DATASETS if "/" not in known]
-        raise UsageError(
-            f"unknown data set {name!r}; choose one of {', '.join(plain)} or "
-            f"mnist_corrupted/NAME with NAME of {', '.join(MNIST_C.values())}"
-        )
+        raise UsageError(f"unknown data set {name!r}; {meant(name, DATASETS)}")
     dataset = DATASETS[name]
     if split not in dataset.splits:
         raise UsageError(

@@ -4,9 +4,18 @@ The command line prints the message and ends with the class's `exit_status`; a
 program catches `KerasconvError` (or `ValueError` for a `UsageError`).
 """
 
+import difflib
 import re
+from collections.abc import Iterable
 
-__all__ = ["KerasconvError", "UsageError", "in_a_cell", "one_line", "printable"]
+__all__ = [
+    "KerasconvError",
+    "UsageError",
+    "in_a_cell",
+    "meant",
+    "one_line",
+    "printable",
+]
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -79,6 +88,22 @@ def in_a_cell(name: str, *, path: bool = False) -> str:
     if path:
         return f"./{name}"
     return f"'{name}" if any(c in name for c in "(|!") else name
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """What might have been meant by a name that there is not.
+
+    Args:
+        name: What was asked for.
+        known: What there is.
+
+    Example:
+        >>> meant("trch", ["jax", "torch"]), meant("caffe", ["jax", "torch"])
+        ('did you mean torch?', 'choose one of jax, torch')
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
 
 
 class KerasconvError(Exception):

@@ -331,8 +331,8 @@ class Reader:
         if not self._reads_digits and each.probabilities[0] < self.min_confidence:
             each.status, each.classes, each.probabilities = "unsure", [], []
             each.error = (  # type: ignore[union-attr]
-                f"the likeliest class has a probability of {row[best[0]]:.3g}, less "
-                f"than the {self.min_confidence:.3g} asked for"
+                f"the likeliest class has a probability of {row[best[0]]:.4g}, less "
+                f"than the {self.min_confidence:.4g} asked for"
             )
 
 

@@ -5,7 +5,7 @@
 What that took, and how accurate it is, is on the card in `models/`.
 """
 
-from kerasconv.errors import UsageError
+from kerasconv.errors import UsageError, meant, printable
 from kerasconv.models import ARCHITECTURES
 from kerasconv.models._architecture import Recipe
 
@@ -37,7 +37,11 @@ def find_recipe(name: str, recipe: str | None = None) -> tuple[str, Recipe]:
     if full in ARCHITECTURES:
         full = f"{full}/{ARCHITECTURES[full].weights}"
     if full not in RECIPES:
-        raise UsageError(
-            f"no recipe is called {full!r}; choose one of {', '.join(RECIPES)}"
+        architecture, _, of = full.partition("/")
+        hint = (
+            meant(of, ARCHITECTURES[architecture].recipes)
+            if architecture in ARCHITECTURES
+            else meant(full, [*ARCHITECTURES, *RECIPES])
         )
+        raise UsageError(f"no recipe is called {printable(full, 200)!r}; {hint}")
     return full, RECIPES[full]

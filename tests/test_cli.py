@@ -425,7 +425,7 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         ("dataset", "status", "words"),
         [
-            ("fasion_mnist", 2, ["unknown data set 'fasion_mnist'", "mnist_corrupted"]),
+            ("fasion_mnist", 2, ["unknown data set", "mean fashion_mnist?"]),
             ("cats_vs_dogs", 2, ["cats_vs_dogs has images of", "(28, 28, 1)"]),
         ],
     )

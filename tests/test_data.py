@@ -54,11 +54,13 @@ def prepared(folder, file_format):
     info.write_text(json.dumps({"fileFormat": file_format}))
 
 
-def test_an_unknown_data_set_is_refused_with_the_known():
-    with pytest.raises(
-        UsageError, match="unknown data set 'minst'; choose one of mnist"
-    ):
-        data.load("minst", "test")
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("minst", r"did you mean mnist\?"), ("cifar", "choose one of mnist, fashion_m")],
+)
+def test_an_unknown_data_set_is_refused_with_the_known(name, hint):
+    with pytest.raises(UsageError, match=f"unknown data set '{name}'; {hint}"):
+        data.load(name, "test")
 
 
 def test_a_missing_data_set_says_where_it_was_sought_and_how_to_get_it(empty):

@@ -1,16 +1,20 @@
 """Folders of one's own as people have them: links, hidden folders, half of a layout."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
+from contract import trains_on_one
 from PIL import Image
 
+from kerasconv import cli, training
+from kerasconv.cli import _app
 from kerasconv.errors import UsageError
 from kerasconv.training import folder as folders
-from kerasconv.training import gathering
+from kerasconv.training import gathering, own
 
-pytestmark = pytest.mark.once
+pytestmark = trains_on_one
 
 
 @pytest.fixture
@@ -27,6 +31,19 @@ def draw(tmp_path):
         return place
 
     return drawn
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process: exit status, output, errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kerasconv", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
 def listed(root):
@@ -156,3 +173,66 @@ class TestGroups:
             UsageError, match=r"`group` finds 1 group, 'ann', .*none can be held out"
         ):
             gathering.held_out(found, 0.2, 0, "_")
+
+
+class TestWrongNames:
+    @pytest.mark.parametrize(
+        ("command", "hint"),
+        [
+            ("train dense_clasifier --images {}", "did you mean dense_classifier?"),
+            (
+                "train lenet5/mnist --images {}",
+                "did you mean lenet5 --from lenet5/mnist?",
+            ),
+            ("train mnist_cnn --recipe corse", "did you mean course?"),
+            ("predict --backend torhc", "did you mean torch?"),
+            ("export lenet5 --to onx --out x.onnx", "did you mean onnx?"),
+            (
+                "evaluate --dataset mnist_corrupted/fogg",
+                "did you mean mnist_corrupted/fog?",
+            ),
+            ("predict --model mine/pets.kears", "must end in .keras"),
+            ("summary mine/old/pets", "must end in .keras"),
+        ],
+    )
+    def test_the_nearest_is_suggested(self, run, tmp_path, command, hint):
+        status, _, told = run(*command.format(tmp_path).split())
+        assert status == 2
+        assert hint in told
+        assert told.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"augment": ["flip", "filp"]}, r"`augment` must be .* Received: 'filp'"),
+            ({"validation": 1.5}, r"`validation` must be above 0, below 1"),
+        ],
+    )
+    def test_they_are_told_before_the_pictures_are_read(
+        self, draw, tmp_path, options, says
+    ):
+        draw("pets", "cat")
+        draw("pets", "dog")
+        read = []
+        with pytest.raises(UsageError, match=says):
+            training.train_own(
+                tmp_path / "pets",
+                out=tmp_path / "o",
+                reading=lambda *_: read.append(1),
+                **options,
+            )
+        assert not read
+
+
+def test_a_value_in_a_message_is_told_as_an_option(monkeypatch):
+    monkeypatch.setitem(_app._options_by_name, "prepare", "--prepare")
+    monkeypatch.setitem(_app._options_by_name, "resume", "--resume")
+    said = "take `prepare=resize`, `resume=True`, `resume=False`, `prepare`"
+    assert _app._in_options(said) == (
+        "take --prepare resize, --resume, `resume=False`, --prepare"
+    )
+
+
+@pytest.mark.parametrize("name", ["pets", "pets.keras"])
+def test_the_name_of_a_file_may_have_its_ending(name):
+    assert own.checkpoint_of("o", name, "x").name == ".pets.checkpoint.npz"

@@ -682,10 +682,16 @@ def test_the_page_command_refuses_a_folder_of_something_else(tmp_path, capsys):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "names", [("alexnet",), ("mnist_cnn", "quick"), ("mnist_cnn/mnist", "fast")]
+    ("names", "hint"),
+    [
+        (("vgg",), "choose one of cats_dogs_cnn"),
+        (("mnist_cn",), r"did you mean mnist_cnn\?"),
+        (("mnist_cnn", "quick"), "choose one of mnist, course, fast"),
+        (("mnist_cnn/mnist", "fast"), "mean mnist"),
+    ],
 )
-def test_an_unknown_recipe_is_refused_with_the_known(names):
-    with pytest.raises(UsageError, match="choose one of cats_dogs_cnn"):
+def test_an_unknown_recipe_is_refused_with_the_known(names, hint):
+    with pytest.raises(UsageError, match=hint):
         training.train(*names)
 
 

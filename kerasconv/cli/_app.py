@@ -115,9 +115,10 @@ def _in_options(message: str) -> str:
 
     def option(match: re.Match) -> str:
         name = _CALLED.get(match[1], match[1])
-        if name not in _options_by_name or match[2] not in (None, "True"):
+        if name not in _options_by_name or match[2] == "False":
             return match[0]
-        return _options_by_name[name]
+        value = "" if match[2] in (None, "True") else f" {match[2]}"
+        return _options_by_name[name] + value
 
     return re.sub(r"`(\w+)(?:=(\w+))?`", option, message)
 

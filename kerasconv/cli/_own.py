@@ -14,7 +14,7 @@ from kerasconv.cli._app import (
     start,
     start_to_train,
 )
-from kerasconv.errors import KerasconvError, UsageError, printable
+from kerasconv.errors import KerasconvError, UsageError, meant, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,9 +48,14 @@ def train_folder(
     from kerasconv.models import ARCHITECTURES
 
     if architecture not in ARCHITECTURES:
+        known, _, weights = architecture.partition("/")
+        hint = (
+            f"did you mean {known} --from {printable(architecture, 100)}?"
+            if weights and known in ARCHITECTURES
+            else meant(architecture, ARCHITECTURES)
+        )
         raise UsageError(
-            f"with --images name an architecture, one of {', '.join(ARCHITECTURES)}, "
-            f"not {printable(architecture, 100)!r}"
+            f"no architecture is called {printable(architecture, 100)!r}; {hint}"
         )
     _check_folder(images)
     if options["start"] is not None:
@@ -58,7 +63,11 @@ def train_folder(
     start_to_train(backend)
     from kerasconv import training
 
-    names = None if augment is None else [n for n in augment.split(",") if n]
+    names = (
+        None
+        if augment is None
+        else [n for n in map(str.strip, augment.split(",")) if n]
+    )
     out, name = options["out"], options["name"]
     try:
         with progress(f"training {architecture}") as advance:

@@ -371,16 +371,16 @@ def train(
     prepare: Annotated[
         str | None,
         typer.Option(
-            help="Of --images: digit, as MNIST's, or resize. Default: digit where all "
-            "classes are one character, else resize.",
+            help="Of --images: digit, as MNIST's, or resize. Default: that of --from; "
+            "else digit where all classes are one character, else resize.",
             metavar="NAME",
         ),
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(
-            help="Of --images: height and width, such as 64 or 48x64. Default: the "
-            "architecture's.",
+            help="Of --images: height and width, such as 64 or 48x64. Default: that "
+            "of --from, else the architecture's.",
             metavar="HxW",
         ),
     ] = None,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kerasconv import backends
 from kerasconv._arguments import check_path
-from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.errors import KerasconvError, UsageError, meant
 
 __all__ = ["FORMATS", "Format", "check", "writers_of"]
 
@@ -67,9 +67,7 @@ def check(format: str, path: str | os.PathLike) -> Path:
         KerasconvError: what writes or runs the format is not installed.
     """
     if format not in FORMATS:
-        raise UsageError(
-            f"unknown format {format!r}; choose one of {', '.join(FORMATS)}"
-        )
+        raise UsageError(f"unknown format {format!r}; {meant(format, FORMATS)}")
     path = Path(os.path.expanduser(check_path("path", path)))
     suffix = FORMATS[format].suffix
     if suffix and (path.suffix != suffix or path.is_dir()):

@@ -4,7 +4,6 @@ A card is `models/<architecture>/<weights>.toml`, written by the recipe that
 trained the weights `<weights>.keras` beside it, never by hand.
 """
 
-import difflib
 import hashlib
 import os
 import tomllib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
-from kerasconv.errors import KerasconvError, UsageError, printable
+from kerasconv.errors import KerasconvError, UsageError, meant, printable
 from kerasconv.models._adapt import NewHeadWarning, body, keep_body, untrained
 from kerasconv.models._architecture import ARCHITECTURES
 
@@ -138,8 +137,9 @@ def find_card(name: str, others: Sequence[str] = ()) -> Card:
             f"{full} has a recipe and no trained weights yet; train it first"
         )
     names = [*others, *ARCHITECTURES, *known]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+    # No name of the zoo has a dot or two slashes.
+    is_path = "." in name or name.count("/") > 1
+    hint = "a file of yours must end in .keras" if is_path else meant(name, names)
     raise UsageError(f"unknown model {printable(name, 200)!r}; {hint}")
 
 

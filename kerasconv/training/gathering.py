@@ -241,6 +241,12 @@ def _pairs(dataset: Any) -> Iterator[tuple[Any, Any]]:
         ) from error
 
 
+def check_share(share: Any) -> None:
+    """Refuse what is no share of the pictures."""
+    if not isinstance(share, int | float) or not 0 < share < 1:
+        raise UsageError(f"`validation` must be above 0, below 1. Received: {share!r}")
+
+
 def held_out(
     pictures: Pictures, share: Any, seed: int, group: str | None
 ) -> np.ndarray:
@@ -252,8 +258,7 @@ def held_out(
         )
     if "validation" in split:
         return split
-    if not isinstance(share, int | float) or not 0 < share < 1:
-        raise UsageError(f"`validation` must be above 0, below 1. Received: {share!r}")
+    check_share(share)
     rows = np.flatnonzero(split == "train")
     if not len(rows):
         return split

@@ -29,6 +29,7 @@ from kerasconv.training import feeding, fitting, own_card, shipping
 from kerasconv.training.folder import Pictures
 from kerasconv.training.gathering import (
     check_counts,
+    check_share,
     from_arrays,
     from_folder,
     held_out,
@@ -205,6 +206,14 @@ def train_own(
         )
     if freeze and start is None:
         raise UsageError("`freeze` is of the model that `start` names; name one")
+    for each in augment or ():
+        if each not in AUGMENTATIONS:
+            raise UsageError(
+                f"`augment` must be names of {', '.join(AUGMENTATIONS)}. Received: "
+                f"{each!r}"
+            )
+    if isinstance(validation, int | float):
+        check_share(validation)
     cards.check_writer()
     fitting.check_trains()
     source = None if start is None else _source(start, architecture)
@@ -269,11 +278,6 @@ def _chosen(
     names = augment
     if names is None:
         names = ["shift" if prepare == "resize" else "warp"]
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"`augment` must be names of {', '.join(known)}. Received: {name!r}"
-            )
     return tuple(layer for name in names for layer in known[name])
 
 
@@ -452,7 +456,8 @@ def checkpoint_of(out: str | os.PathLike, name: str | None, images: Any) -> Path
         is_folder = isinstance(images, str | os.PathLike)
         name = Path(os.path.expanduser(images)).resolve().name if is_folder else ""
     # A name that any disk takes, and that no program reads as an option.
-    name = re.sub(r"[^\w.-]+", "_", name).strip("._-")[:80] or "own"
+    name = re.sub(r"[^\w.-]+", "_", name.removesuffix(".keras"))
+    name = name.strip("._-")[:80] or "own"
     return Path(os.path.expanduser(out)) / f".{name}{_CHECKPOINT}"
 
 
