@@ -259,22 +259,24 @@ def check_model(model: Any) -> None:
         )
 
 
-def check_given(name: str, value: Any) -> None:
+def check_given(name: str, value: Any, *, lists: bool = True) -> None:
     """Raise ValueError where `value` plainly is no tensor and no array of numbers.
 
-    What else is none fails in the backend's own conversion.
+    What else is none fails in the backend's own conversion. Without `lists` nor are
+    plain numbers and lists of them taken.
     """
     dtype = getattr(value, "dtype", None)
     if (
         value is None
+        or not (lists or hasattr(value, "shape"))
         or isinstance(value, str | bytes)
         or (isinstance(value, list | tuple) and not value)
         or (isinstance(dtype, np.dtype) and dtype.kind in "OSUMm")
     ):
-        received = repr(value) if dtype is None else f"an array of dtype {dtype}"
+        received = _short(value) if dtype is None else f"an array of dtype {dtype}"
         raise ValueError(
             f"`{name}` must be a tensor or an array of numbers. "
-            f"Received: {name}={received[:80]}"
+            f"Received: {name}={received}"
         )
 
 

@@ -879,16 +879,20 @@ def test_an_operation_on_what_is_no_numbers_says_what_it_takes(call, value):
         call(value)
 
 
+NO_NUMBERS = [None, "x", b"x", 3, True, [], {}, [[1.0, 2.0]], object()]
+NO_NUMBERS += [np.full((1, 7, 1), value, dtype=object) for value in ("a", None, 1.0)]
+NO_NUMBERS += [np.full((1, 7, 1), "a"), np.full((1, 7, 1), "2026", "datetime64[Y]")]
+
+
+@pytest.mark.parametrize("built", [False, True])
 @pytest.mark.parametrize("cls", OPERATIONS)
-def test_a_layer_on_nothing_says_what_it_takes_built_or_not(cls):
+def test_a_layer_on_what_is_no_numbers_says_what_it_takes(cls, built):
     layer = cls(**NEEDED.get(cls, {}))
-    # Keras itself says it of a layer that knows how many channels it takes.
-    says = "must be a tensor or an array of numbers|should be tensors"
-    with pytest.raises(ValueError, match=says):
-        layer(None)
-    layer.build((None, 7, 1))
-    with pytest.raises(ValueError, match=says):
-        layer(None)
+    if built:
+        layer.build((None, 7, 1))
+    for value in NO_NUMBERS:
+        with pytest.raises(ValueError, match="must be a tensor or an array of numbers"):
+            layer(value)
 
 
 @pytest.mark.parametrize("call", [*OPERATIONS.values(), layers.SobelConv()])

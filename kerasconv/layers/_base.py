@@ -17,7 +17,7 @@ from kerasconv._keras import keras
 from kerasconv.window.geometry import Window, check_data_format
 from kerasconv.window.native import cast, dtype_of
 
-__all__ = ["WindowLayer", "real_inputs"]
+__all__ = ["NumbersLayer", "WindowLayer", "real_inputs"]
 
 
 def real_inputs(inputs: Any, dtype: str) -> Any:
@@ -31,7 +31,17 @@ def real_inputs(inputs: Any, dtype: str) -> Any:
     return cast(inputs, dtype)
 
 
-class WindowLayer(keras.layers.Layer):
+class NumbersLayer(keras.layers.Layer):
+    """A layer that refuses what holds no numbers before Keras makes a tensor of it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As of every Keras layer."""
+        if args:
+            check_given("inputs", args[0], lists=False)
+        return super().__call__(*args, **kwargs)
+
+
+class WindowLayer(NumbersLayer):
     """Base of the layers that slide a window over every channel.
 
     A subclass says in `make_window` which window it slides and in `call` what it

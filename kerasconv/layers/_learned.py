@@ -22,7 +22,7 @@ from kerasconv._arguments import (
     spend,
 )
 from kerasconv._keras import keras
-from kerasconv.layers._base import real_inputs
+from kerasconv.layers._base import NumbersLayer, real_inputs
 from kerasconv.window.convolution import check_conv, conv_window, convolution
 from kerasconv.window.geometry import Window, check_data_format
 from kerasconv.window.native import constant, must_stay_empty
@@ -36,7 +36,7 @@ else:
 
 
 @keras.saving.register_keras_serializable(package="kerasconv")
-class LearnedConv(_KerasConv):
+class LearnedConv(NumbersLayer, _KerasConv):
     """Learned convolution of 1, 2 or 3 spatial axes.
 
     `y[i, f] = bias[f] + sum over k, c of kernel[k, c, f] * x[i * strides + k *
