@@ -14,16 +14,19 @@ one survives that `faults.toml` does not say so of, and why, or if a test fails 
 a fault.
 
 What became of each fault is kept in `faults.json`, by its name: "caught" or "survived",
-and a digest of its file and its tests. While these are the same it is not planted again
-without --again: so one can go on. CONTRIBUTING.md has the tally of that file. Nothing
-else is changed in the checkout.
+and a digest of the definition in which it is planted and of its tests. While these are
+the same it is not planted again without --again: so one can go on, and after a change
+only what it touches is planted. --list says which those are. CONTRIBUTING.md has the
+tally of that file. Nothing else is changed in the checkout.
 """
 
 import argparse
+import ast
 import hashlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -85,12 +88,38 @@ class Fault:
         return text.replace(self.old, self.new)
 
     def digest(self) -> str:
-        """SHA-256 of all that its outcome depends on at first sight."""
-        path = CHECKOUT / "kerasconv" / self.file
-        files = dict.fromkeys(test.partition("::")[0] for test in self.tests)
-        texts = [self.planted(path.read_text("utf-8")), self.backend, *self.tests]
-        texts += [(CHECKOUT / "tests" / file).read_text("utf-8") for file in files]
+        """SHA-256 of what its outcome depends on at first sight.
+
+        The definition in which it is planted, and the tests: of other parts of their
+        files neither says anything, and those change daily.
+        """
+        whole = (CHECKOUT / "kerasconv" / self.file).read_text("utf-8")
+        self.planted(whole)  # it stands there once
+        at = whole.index(self.old)
+        first, last = (
+            whole[:end].count("\n") + 1 for end in (at, at + len(self.old.rstrip()))
+        )
+        texts = [self.backend, self.old, self.new]
+        texts += [
+            text
+            for _, lines, text in _definitions(whole)
+            if lines[0] <= last and first <= lines[-1]
+        ]
+        for test in self.tests:
+            file, _, name = test.partition("::")
+            name = re.split(r"::|\[", name)[0]
+            found = _definitions((CHECKOUT / "tests" / file).read_text("utf-8"))
+            texts += [test, *(text for defined, _, text in found if defined == name)]
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _definitions(whole: str) -> Iterator[tuple[str, range, str]]:
+    """The statements of a file: the name that each defines, its lines, and its text."""
+    for part in ast.parse(whole).body:
+        above = (each.lineno for each in getattr(part, "decorator_list", ()))
+        lines = range(min([part.lineno, *above]), part.end_lineno + 1)
+        text = "\n".join(whole.splitlines()[lines[0] - 1 : lines[-1]])
+        yield getattr(part, "name", ""), lines, text
 
 
 def read(table: Path = TABLE) -> list[Fault]:
@@ -214,12 +243,14 @@ def keep(fault: Fault, outcome: str) -> None:
 
 
 def tally() -> str:
-    """How many faults were planted and caught, for CONTRIBUTING.md."""
+    """How many faults were caught when they were last planted, for CONTRIBUTING.md."""
     faults, known = read(), kept()
     planted = [fault for fault in faults if fault.name in known]
     left = [fault for fault in planted if not known[fault.name].startswith("caught")]
-    text = f"Of {len(faults)} faults {len(planted)} were planted, and "
-    text += f"{len(planted) - len(left)} of them were caught."
+    text = (
+        f"Of {len(faults)} faults {len(planted)} were planted, and when last planted "
+    )
+    text += f"{len(planted) - len(left)} were caught."
     for fault in left:
         text += (
             f"\nNot caught: {fault.name} ({fault.survives or 'no reason is known'})."
@@ -273,7 +304,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no fault has {' or '.join(options.words)} in it")
     if options.list:
         for fault in chosen:
-            print(f"{fault.file}: {fault.name}")
+            how, _, digest = kept().get(fault.name, "never").partition(" ")
+            when = "planted" if digest == fault.digest() else "to plant"
+            print(f"{when} {how:<8} {fault.file}: {fault.name}")
         return 0
     faults = [fault for fault in chosen if fault.backend == options.backend]
     digests = {fault.name: fault.digest() for fault in faults}
