@@ -1,5 +1,6 @@
 """Folders of one's own as people have them: links, hidden folders, half of a layout."""
 
+import errno
 import os
 import sys
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from kerasconv import cli, training
 from kerasconv.cli import _app
-from kerasconv.errors import UsageError
+from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.training import folder as folders
 from kerasconv.training import gathering, own
 
@@ -236,3 +237,26 @@ def test_a_value_in_a_message_is_told_as_an_option(monkeypatch):
 @pytest.mark.parametrize("name", ["pets", "pets.keras"])
 def test_the_name_of_a_file_may_have_its_ending(name):
     assert own.checkpoint_of("o", name, "x").name == ".pets.checkpoint.npz"
+
+
+def test_a_disk_without_room_is_told_before_pictures_are_read(
+    draw, tmp_path, monkeypatch
+):
+    """A file that is mapped and has no room ends the process, at whatever picture."""
+
+    def reserve(descriptor, start, length):
+        assert (start, length) == (0, 6 * 8 * 8 * 3)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("cat", "dog"):
+        draw("pets", name)
+    monkeypatch.setattr(folders, "MAX_IN_MEMORY", 0)
+    monkeypatch.setattr(os, "posix_fallocate", reserve, raising=False)
+    with pytest.raises(KerasconvError, match=r"has no room for .* \(No space left"):
+        folders.read_folder(
+            folders.list_folder(tmp_path / "pets"),
+            "resize",
+            (8, 8, None),
+            spill=tmp_path,
+        )
+    assert os.listdir(tmp_path) == ["pets"]

@@ -1,6 +1,7 @@
 """Pictures of one's own: a folder a class, read as a training needs them."""
 
 import hashlib
+import math
 import os
 import tempfile
 import unicodedata
@@ -389,6 +390,9 @@ def _room(shape: tuple[int, ...], spill: Path | None) -> np.ndarray:
         return np.empty(shape, np.uint8)
     try:
         with tempfile.TemporaryFile(dir=spill) as file:
+            # Or else a disk that runs full ends the process by a signal.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
             return np.memmap(file, np.uint8, "w+", shape=shape)
     except OSError as error:
         raise KerasconvError(
