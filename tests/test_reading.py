@@ -24,6 +24,7 @@ from kerasconv.pictures import (
     sheet,
     strokes,
 )
+from kerasconv.pictures.ink import stronger
 from kerasconv.pictures.scene import Found
 from kerasconv.reading import Reader, preparation, read_digits
 
@@ -221,6 +222,29 @@ def test_a_digit_across_the_edge_of_a_shadow_is_read(reader, digits):
     shade = np.ones(grey.shape)
     shade[:, : grey.shape[1] // 2] = 0.3
     assert read(reader, blurred(grey * shade)).text == "4"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("digit", "0357")
+def test_a_digit_across_bands_of_shadow_is_read(reader, digits, digit):
+    grey = np.pad(row(digits, digit, 30), 60, constant_values=0.95)
+    y, x = np.indices(grey.shape) - np.array(grey.shape)[:, None, None] / 2
+    across = x + 0.3 * y
+    shaded = (abs(across + 40) < 20) | (abs(across - 70) < 30)
+    assert read(reader, blurred(grey * np.where(shaded, 0.5, 1))).text == digit
+
+
+@pytest.mark.once
+def test_ink_of_one_strength_is_not_told_apart():
+    line = np.zeros((40, 60), np.float32)
+    line[10:30, 20:26] = 0.8
+    line = blurred(line, 1.5)
+    assert stronger(line, line > 0.2, 3) is None
+    shaded = line.copy()
+    shaded[:, 5:] += 0.4
+    strong = stronger(shaded, shaded > 0.2, 3)
+    assert strong.any()
+    assert not strong[:, 32:].any()
 
 
 @pytest.mark.once

@@ -14,6 +14,9 @@ _NARROW = 0.08
 # Ink differs from its paper by more than this share of it, and by this many standard
 # deviations of the paper's noise.
 _FAINT, _NOISY = 0.06, 4.0
+# Ink has two strengths where the weaker, apart from the edges of the stronger, covers
+# more than this share of what the stronger does, and is weaker than this share of it.
+_TWO, _WEAKER = 0.3, 0.8
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,21 @@ def find_ink(view: np.ndarray, paper: np.ndarray, least: float = _FAINT) -> Ink:
     noise = 1.4826 * float(np.median(np.abs(some - around) / around))
     level = max(otsu(strength), least, _NOISY * noise)
     return Ink(strength, strength > level, noise)
+
+
+def stronger(strength: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray | None:
+    """The stronger ink where a mask has ink of two strengths, as a digit in a shadow.
+
+    None where it has one: that is weaker along its edges alone, for `reach` pixels.
+    """
+    if not mask.any():
+        return None
+    strong = mask & (strength > otsu(strength[mask]))
+    weak = mask & ~ndimage.maximum_filter(strong, 2 * reach + 1)
+    if not 0 < _TWO * np.count_nonzero(strong) < np.count_nonzero(weak):
+        return None
+    apart = np.mean(strength[weak]) < _WEAKER * np.mean(strength[strong])
+    return strong if apart else None
 
 
 def otsu(values: np.ndarray) -> float:

@@ -57,6 +57,8 @@ class Look:
     scale: float
     cuts: int
     """How many of its pieces are tried as two digits."""
+    is_mixed: bool
+    """Whether its ink has two strengths, as a shadow and a digit in it."""
 
     @property
     def step(self) -> float:

@@ -21,7 +21,7 @@ _VIEW, CLOSER = 400, 1600
 # share of all that differs from it is the digit, less will do.
 _CERTAIN, _SETTLED, _ALL = 0.9, 0.5, 0.95
 # Of the box about such ink the digit takes up at least this share; ink in which it does
-# not is worth so much as one digit.
+# not, or of two strengths, is worth so much.
 _WHOLE, _MIXED = 0.85, 0.25
 # Ink that covers more than this share of a picture may be a shadow.
 _INKED = 0.2
@@ -30,6 +30,9 @@ _SURE = 0.95
 # Of digits that touch the least certain is at least this likely to be one; what they
 # are cut from is at least so likely to be several. By this much less a look is worth.
 _HALF, _SEVERAL, _OF_CUT = 0.7, 0.3, 0.8
+# So many pixels of a stroke's edges are soft in a view, and where it was cut out.
+_SOFT = 3
+_SOFT_CUT = 2
 # What reaches beyond a digit below so much of its height is no part of it.
 _LOW = 0.7
 # Digits that touch are at least this many times as wide as they are high, in the mean.
@@ -91,7 +94,7 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
     closes: tuple[bool, ...] = (False, True)
     if easy is not None:
         digit, weight, cut = easy
-        one = cut is None or _is_one(cut)
+        one = cut is None or (_is_one(cut) and not _is_mixed(cut))
         clear = one and (cut is None or cut.share > _ALL)
         lined = cut is not None and _underlined(cut)
         if clear and (cut is None or (digit.confidence > _SETTLED and not lined)):
@@ -113,6 +116,8 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
             ]
             found = _in_context(found, weights)
             worth = _worth(found, weights)
+            if look.is_mixed:
+                worth *= _MIXED**0.5
             if halved:
                 worth *= _OF_CUT  # a line that crosses a digit can be cut off, too
             if worth > best[0]:
@@ -210,6 +215,12 @@ def _is_pale(cut: paper.Cut) -> bool:
     return float(cut.ink[cut.ink > 0.3 * cut.ink.max()].mean()) < PALE
 
 
+def _is_mixed(cut: paper.Cut) -> bool:
+    """Whether it is ink of two strengths: a shadow, and what is written in it."""
+    ink = cut.ink / cut.ink.max()
+    return inks.stronger(ink, ink > 0.3, _SOFT_CUT) is not None
+
+
 def _underlined(cut: paper.Cut) -> bool:
     """Whether what is low in the ink reaches beyond the rest to the left and right."""
     mask = cut.ink > 0.3 * cut.ink.max()
@@ -292,13 +303,28 @@ def _looks(
         for close in closes:
             around = inks.close_background(v, level) if close else level
             ink = inks.find_ink(v, around)
-            for mask in chain([ink.mask], strokes.without_lines(ink.mask)):
+            # The other background has the edges of shadows, and leaves few in the ink.
+            for mask, mixed in _masks(ink, dark, not close):
                 least = 0.005 * mask.sum()
                 if any((mask ^ other).sum() <= least for other in seen):
                     continue
                 cuts = 0 if close else _CUTS
                 seen.append(mask)
-                yield Look(picture, v, around, ink, mask, top, left, scale, cuts)
+                yield Look(picture, v, around, ink, mask, top, left, scale, cuts, mixed)
+
+
+def _masks(ink: inks.Ink, dark: bool, again: bool) -> Iterator[tuple[np.ndarray, bool]]:
+    """What may be digits: all ink, then the stronger alone; with lines and without.
+
+    And whether it has ink of two strengths.
+    """
+    mask: np.ndarray | None = ink.mask
+    while mask is not None:
+        # What lies in a shadow is darker, and a shadow is dark.
+        strong = inks.stronger(ink.strength, mask, _SOFT) if dark else None
+        for each in chain([mask], strokes.without_lines(mask)):
+            yield each, strong is not None
+        mask = strong if again else None
 
 
 def _judged(look: Look, pieces: list[Piece]) -> tuple[list[_Judged], bool]:

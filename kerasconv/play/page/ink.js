@@ -3,9 +3,10 @@
    (kerasconv/pictures/ink.py). */
 
 const Ink = (() => {
-	const { REACH, COARSER, NARROW, FAINT, NOISY } = DATA.constants.ink;
+	const { REACH, COARSER, NARROW, FAINT, NOISY, TWO, WEAKER } = DATA.constants.ink;
 	const {
 		clip,
+		count,
 		image,
 		maximum,
 		median,
@@ -15,6 +16,7 @@ const Ink = (() => {
 		round,
 		shrunk,
 		where,
+		without,
 	} = Raster;
 	const DARKEST = Math.fround(0.02); // a paper's level
 	const odd = (n) => Math.max(3, round(n) | 1);
@@ -71,6 +73,27 @@ const Ink = (() => {
 		return { strength: strong, mask: where(strong, (v) => v > level) };
 	}
 
+	/** The stronger ink where a mask has ink of two strengths, as a digit in a shadow.
+
+      Null where it has one: that is weaker along its edges alone, for `reach` pixels. */
+	function stronger(strong, mask, reach) {
+		const inked = strong.values.filter((_, i) => mask.values[i]);
+		if (!inked.length) return null;
+		const level = otsu(inked);
+		const most = where(mask, (v, i) => v && strong.values[i] > level);
+		const size = 2 * reach + 1;
+		const near = maximum(maximum(most, size, true), size, false);
+		const weak = without(mask, near);
+		if (!count(most) || count(weak) <= TWO * count(most)) return null;
+		return mean(strong, weak) < WEAKER * mean(strong, most) ? most : null;
+	}
+
+	/** The mean of what a mask has of values. */
+	function mean({ values }, mask) {
+		const sum = values.reduce((sum, v, i) => sum + v * mask.values[i], 0);
+		return sum / count(mask);
+	}
+
 	/** The level that divides values in [0, 1] into two classes with least variance. */
 	function otsu(values) {
 		const counts = new Float64Array(256);
@@ -89,5 +112,5 @@ const Ink = (() => {
 		return found;
 	}
 
-	return { background, closeBackground, find, otsu, strength };
+	return { background, closeBackground, find, otsu, strength, stronger };
 })();

@@ -8,7 +8,7 @@ const Scene = (() => {
 	const { PALE, LOW, MOST_CUT, EDGE } = DATA.constants.scene;
 	const { DOUBTED, CROSSING, NARROWEST, NEIGHBOURS, BESIDE, TRIES, CUTS } =
 		DATA.constants.scene;
-	const { WHOLE, MIXED } = DATA.constants.scene;
+	const { WHOLE, MIXED, SOFT, SOFT_CUT } = DATA.constants.scene;
 	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
 		Raster;
 	const { shrunk, where, without } = Raster;
@@ -28,7 +28,7 @@ const Scene = (() => {
 		];
 		if (first) {
 			const { digit, weight, ink } = first;
-			const one = !ink || isOne(ink);
+			const one = !ink || (isOne(ink) && !isMixed(ink));
 			const clear = one && (!ink || ink.share > ALL);
 			const lined = ink && isUnderlined(ink);
 			if (clear && (!ink || (digit.confidence > SETTLED && !lined))) return [digit];
@@ -57,7 +57,8 @@ const Scene = (() => {
 				weights,
 			);
 			// A line that crosses a digit can be cut off, too.
-			const value = worth(found, weights) * (halved ? OF_CUT : 1);
+			const sure = (halved ? OF_CUT : 1) * (look.isMixed ? MIXED ** 0.5 : 1);
+			const value = worth(found, weights) * sure;
 			if (value > best.worth) best = { worth: value, found };
 			const certain = !halved && found.every((each) => each.confidence > CERTAIN);
 			if (certain && !look.leavesOut(pieces)) break;
@@ -94,6 +95,13 @@ const Scene = (() => {
 	function isPale(ink) {
 		const mask = inkOf(ink);
 		return sum([...ink.values].filter((_, i) => mask.values[i])) / count(mask) < PALE;
+	}
+
+	/** Whether it is ink of two strengths: a shadow, and what is written in it. */
+	function isMixed({ height, width, values }) {
+		const most = largest(values);
+		const ink = image(height, width, values.map((v) => v / most)); // prettier-ignore
+		return Ink.stronger(ink, where(ink, (v) => v > 0.3), SOFT_CUT) !== null; // prettier-ignore
 	}
 
 	/** Whether what is low in the ink reaches beyond the rest to the left and right. */
@@ -164,11 +172,8 @@ const Scene = (() => {
 			for (const close of closes) {
 				const paper = close ? Ink.closeBackground(v, level) : level;
 				const ink = Ink.find(v, paper);
-				const tried = function* () {
-					yield ink.mask;
-					yield* Strokes.withoutLines(ink.mask);
-				};
-				for (const mask of tried()) {
+				// The other background has the edges of shadows, and leaves few in the ink.
+				for (const { mask, isMixed } of masks(ink, dark, !close)) {
 					const least = 0.005 * count(mask);
 					const differ = (other) => count(where(mask, (v, i) => v !== other.values[i]));
 					if (seen.some((other) => differ(other) <= least)) continue;
@@ -185,9 +190,23 @@ const Scene = (() => {
 						left,
 						scale,
 						cuts,
+						isMixed,
 					});
 				}
 			}
+		}
+	}
+
+	/** What may be digits: all ink, then the stronger alone; with lines and without. And
+      whether it has ink of two strengths. */
+	function* masks({ strength, mask }, dark, again) {
+		while (mask) {
+			// What lies in a shadow is darker, and a shadow is dark.
+			const strong = dark ? Ink.stronger(strength, mask, SOFT) : null;
+			const isMixed = strong !== null;
+			yield { mask, isMixed };
+			for (const each of Strokes.withoutLines(mask)) yield { mask: each, isMixed };
+			mask = again ? strong : null;
 		}
 	}
 
