@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -260,3 +261,66 @@ def test_a_disk_without_room_is_told_before_pictures_are_read(
             spill=tmp_path,
         )
     assert os.listdir(tmp_path) == ["pets"]
+
+
+class Endless:
+    """A data set like TensorFlow's that is repeated without end."""
+
+    def cardinality(self):
+        return -1
+
+    def __iter__(self):
+        raise AssertionError("it is not to be read")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (Endless(), "`images` never ends"),
+        ([np.zeros((2, 8, 8, 1), "u1")], "gives no labels"),
+    ],
+)
+def test_a_data_set_that_cannot_be_learned_from_is_refused(data, says):
+    with pytest.raises(UsageError, match=says):
+        gathering.from_arrays(data, None, None, 0.2, None, None)
+
+
+def test_a_hundred_thousand_files_are_listed_in_little_memory(tmp_path, monkeypatch):
+    """Their names alone are made: as many files take a test's time to write."""
+
+    def walk(place, **_):
+        yield place, [], [f"picture_{i:06}.png" for i in range(50_000)]
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.setattr(os, "walk", walk)
+    tracemalloc.start()
+    listing = folders.list_folder(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(listing.files) == 100_000
+    shown = len(str(tmp_path / "a" / "picture_000000.png"))
+    assert peak < 100_000 * (shown + 250)
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "prepare"),
+    [
+        ((28, 28), None, "digit"),
+        ((28, 28), ["7", "Q"], "digit"),
+        ((28, 28), ["boot", "bag"], "resize"),
+        ((32, 32), ["7", "Q"], "resize"),
+    ],
+)
+def test_arrays_are_taken_for_digits_where_their_classes_may_be(shape, names, prepare):
+    pixels = np.zeros((4, *shape, 1), "u1")
+    found = gathering.from_arrays(pixels, [0, 1, 0, 1], names, 0.5, None, None)
+    assert found.prepare == prepare
+
+
+def test_what_keras_read_from_a_folder_is_resized():
+    class OfAFolder(list):
+        class_names = ("1", "7")
+
+    data = OfAFolder([(np.zeros((2, 28, 28, 1), "u1"), np.array([0, 1]))])
+    assert gathering.from_arrays(data, None, None, 0.5, None, None).prepare == "resize"

@@ -166,7 +166,11 @@ def from_arrays(
             f"{truth.max()}"
         )
     pixels = np.concatenate(x)
-    digit = prepare or ("digit" if pixels.shape[1:] == (FIELD, FIELD, 1) else "resize")
+    # Keras resizes what it reads from a folder.
+    letters = classes is not None and all(len(name) == 1 for name in names)
+    numbered = classes is None and not hasattr(images, "class_names")
+    is_digit = pixels.shape[1:] == (FIELD, FIELD, 1) and (letters or numbered)
+    digit = prepare or ("digit" if is_digit else "resize")
     if digit not in PREPARATIONS:
         raise UsageError(
             f"`prepare` must be one of {', '.join(PREPARATIONS)}. Received: {prepare!r}"
@@ -227,13 +231,22 @@ def _pixels(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 def _pairs(dataset: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(dataset, np.ndarray):
         raise UsageError("`labels` must be given with an array of images")
+    cardinality = getattr(dataset, "cardinality", None)
+    if callable(cardinality) and int(cardinality()) == -1:
+        raise UsageError("`images` never ends; leave out its `repeat()`")
     # Keras's own data sets have a length and can be asked for each batch.
     if isinstance(dataset, keras.utils.PyDataset):
         dataset = (dataset[i] for i in range(len(dataset)))
     try:
         for pair in dataset:
+            if not isinstance(pair, tuple | list):
+                raise UsageError(
+                    "the data set gives no labels; they must come with the images"
+                )
             images, labels, *_ = pair
             yield images, labels
+    except UsageError:
+        raise
     except (TypeError, ValueError) as error:
         raise UsageError(
             "`images` must be a folder, an array with `labels`, or a data set of "

@@ -147,7 +147,8 @@ def train_own(
         prepare: Of a folder: "digit", as `kerasconv.pictures.prepare_digit` makes
             MNIST of a picture, or "resize". Default: that of `start`; else "digit" if
             all classes are named by one character, else "resize". Of arrays: how they
-            were made, for the card.
+            were made, for the card; default "digit" where they are 28x28 in grey and
+            `classes` are one character each or not given.
         size: Height and width, or one number for both. Default: the architecture's
             own, or that of `start`.
         augment: Names of `AUGMENTATIONS`. Default: "warp" for digits, else "shift".
