@@ -199,6 +199,10 @@ def test_the_page_finds_the_digits_that_predict_finds(find):
     photos = [photograph(kind, 1, scale=0.25).image for kind in KINDS]
     greys = [grey_levels(Image.fromarray(photo)) for photo in photos]
     greys += pictures()
+    strip = np.ones((30, 6000), np.float32)
+    for place, image in zip((300, 2900, 5500), load_digits()[0], strict=False):
+        strip[1:29, place : place + 28] -= image[..., 0]
+    greys += [strip, strip.T]
     assert len(greys) >= 100
     reader = Reader("mnist_cnn")
     least = play.read_network("mnist_cnn")["min_confidence"]

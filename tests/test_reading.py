@@ -545,6 +545,45 @@ def test_a_large_picture_is_read_reduced_and_its_boxes_are_of_the_file(
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("tall", [False, True])
+@pytest.mark.parametrize(("width", "length"), [(30, 6000), (40, 20_000)])
+def test_a_long_strip_is_read_wherever_its_digits_stand(
+    reader, digits, tmp_path, width, length, tall
+):
+    images, labels = digits
+    chosen = [int(np.flatnonzero(labels == digit)[0]) for digit in (7, 3, 5, 0)]
+    paper = np.full((width, length), 255, np.uint8)
+    places = [length // 20, length // 3, length // 2, length - 200]
+    for i, place in zip(chosen, places, strict=True):
+        ink = np.rint(255 * images[i, ..., 0])
+        paper[1:29, place : place + 28] = 255 - (ink.T if tall else ink)
+    Image.fromarray(paper.T if tall else paper).save(tmp_path / "strip.png")
+    answer = read(reader, tmp_path / "strip.png")
+    assert [digit.classes[0] for digit in answer.digits] == [7, 3, 5, 0]
+    starts = [digit.box[1 if tall else 0] for digit in answer.digits]
+    np.testing.assert_allclose(starts, places, atol=14)
+
+
+@pytest.mark.once
+def test_whatever_a_strip_shows_it_ends_in_an_answer():
+    noise = np.random.default_rng(0).random((50_000, 50))
+    grain = 0.5 + 0.072 * np.random.default_rng(1).standard_normal((250, 15_000))
+    for strip in (noise, grain):
+        strip = strip.astype(np.float32)
+        assert all(each.confidence < 0.5 for each in find_digits(strip))
+
+
+@pytest.mark.once
+def test_no_strip_is_looked_at_in_more_pixels_than_a_square(tmp_path):
+    for shape in [(1, 60_000), (7, 20_000), (60_000, 40), (400, 60_000)]:
+        Image.fromarray(np.full(shape, 200, np.uint8)).save(tmp_path / "strip.png")
+        grey, scale = read_reduced(tmp_path / "strip.png", 100)
+        assert grey.size < 200**2
+        assert scale == max(shape) / max(grey.shape)
+        assert find_digits(grey) == []
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
 def test_every_mode_is_reduced_as_it_is_read(tmp_path, mode):
     y, x = np.mgrid[:400, :300]

@@ -1,15 +1,18 @@
 """Ink told from paper under uneven light: what is darker than its neighbourhood."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+# Of a strip more than this many times as long as it is wide the width counts.
+_STRIP = 4
 # The paper's level at a pixel is the median of its neighbourhood, a square this share
-# of the longer side wide, sought in a picture this many times smaller.
+# of the picture's side wide, sought in a picture this many times smaller.
 _REACH, _COARSER = 0.3, 8
-# Strokes are narrower than this share of the longer side, shadows wider.
+# Strokes are narrower than this share of the side, shadows wider.
 _NARROW = 0.08
 # Ink differs from its paper by more than this share of it, and by this many standard
 # deviations of the paper's noise.
@@ -34,10 +37,20 @@ class Ink:
     noise: float
 
 
+def side_of(shape: tuple[int, ...]) -> float:
+    """By what a picture of some height and width is large or small: its longer side.
+
+    Of a long strip, which has small writing, it is four times the shorter side, or the
+    side of a square of the same area if that is more. So a picture has no more pixels
+    than a square of this side.
+    """
+    return min(max(shape), max(_STRIP * min(shape), math.sqrt(math.prod(shape))))
+
+
 def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
-    """A grey picture with at most `side` pixels along its longer side, by area."""
+    """A grey picture reduced, by area, until its `side_of` is at most `side`."""
     height, width = picture.shape
-    scale = max(height, width) / side
+    scale = side_of(picture.shape) / side
     if scale <= 1:
         return picture
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
@@ -47,8 +60,8 @@ def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
 def background(view: np.ndarray) -> np.ndarray:
     """The paper's level at every pixel."""
     height, width = view.shape
-    small = shrunk(view, max(1, round(max(view.shape) / _COARSER)))
-    side = max(3, round(_REACH * max(small.shape)) | 1)
+    small = shrunk(view, max(1, round(side_of(view.shape) / _COARSER)))
+    side = max(3, round(_REACH * side_of(small.shape)) | 1)
     level = ndimage.median_filter(small, side, mode="nearest")
     size = (width, height)
     return np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BILINEAR))
@@ -60,8 +73,8 @@ def close_background(view: np.ndarray, level: np.ndarray) -> np.ndarray:
     A grey closing fills what is dark and narrower than its square.
     """
     height, width = view.shape
-    small = shrunk(view, max(1, round(max(view.shape) / 2)))
-    side = max(3, round(_NARROW * max(small.shape)) | 1)
+    small = shrunk(view, max(1, round(side_of(view.shape) / 2)))
+    side = max(3, round(_NARROW * side_of(small.shape)) | 1)
     closed = ndimage.grey_closing(small, (side, side), mode="nearest")
     image = Image.fromarray(closed).resize((width, height), Image.Resampling.BILINEAR)
     return np.minimum(level, np.asarray(image))

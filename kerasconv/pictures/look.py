@@ -63,7 +63,7 @@ class Look:
     @property
     def step(self) -> float:
         """How many pixels of the picture one of the view is."""
-        return self.base.height / self.mask.shape[0]
+        return max(self.base.size) / max(self.mask.shape)
 
     def pieces(self) -> list[Piece]:
         """What may be digits, in the order of reading."""
@@ -142,9 +142,10 @@ class Look:
         top, left = piece.top - 2, piece.left - 2
         strength = _window(self.ink.strength, top, left, own.shape)
         closer = min(self.step, 1.5 * _DETAIL / max(piece.own.shape))
+        # Of a piece that is a hair across a long strip a pixel is left.
+        size = (max(1, round(width * closer)), max(1, round(height * closer)))
         if closer > 1.2:
             step = self.step
-            size = (round(width * closer), round(height * closer))
             corners = [left, top, left + width, top + height]
             crop = self.base.transform(
                 size, Image.Transform.EXTENT, [step * side for side in corners], 2
@@ -154,7 +155,6 @@ class Look:
             near = _resized(strokes.spread(own), size) > 0.3
             own = _resized(own, size) > 0.5
         elif closer < 0.8:  # more pixels than a digit of 20 has use for
-            size = (round(width * closer), round(height * closer))
             near = strokes.spread(own)
             strength = _resized(np.where(near, strength, 0), size)
             near = _resized(near, size) > 0.2

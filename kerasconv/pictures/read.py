@@ -15,6 +15,7 @@ from kerasconv._arguments import check_path
 from kerasconv._pixels import to_unit, unit_range
 from kerasconv.errors import KerasconvError, one_line
 from kerasconv.pictures.find import NOT_PICTURES, why_no_file
+from kerasconv.pictures.ink import side_of
 
 MAX_PIXELS = 10_000_000
 """Pixels that a picture of one digit may have."""
@@ -64,8 +65,9 @@ def read_reduced(
 ) -> tuple[np.ndarray, float]:
     """Reads a picture as grey levels, with less than twice `side` pixels a side.
 
-    As `read_image`, but a large picture is reduced by a whole factor, by area. Of a
-    JPEG the smaller picture alone is decoded, by libjpeg's scaled transform.
+    As `read_image`, but a large picture is reduced by a whole factor, by area. A strip
+    more than four times as long as wide may be longer, with as many pixels as a square.
+    Of a JPEG the smaller picture alone is decoded, by libjpeg's scaled transform.
 
     Args:
         path: a file in any format and mode that Pillow decodes, or its contents.
@@ -82,7 +84,7 @@ def read_reduced(
 
     def convert(image: Image.Image) -> tuple[np.ndarray, float]:
         before = max(image.size)
-        scale = before / side
+        scale = side_of(image.size) / side
         if image.format in ("JPEG", "MPO") and scale >= 2:
             image.draft("L", (int(image.width / scale), int(image.height / scale)))
         grey = grey_levels(image, side)
@@ -201,7 +203,7 @@ def colours(image: Image.Image) -> np.ndarray:
 
 def _reduced(image: Image.Image, side: int) -> Image.Image:
     """A picture of less than twice `side` pixels a side, by area."""
-    factor = max(image.size) // side
+    factor = int(side_of(image.size) // side)
     if factor < 2 or image.mode.startswith("I;16") or "transparency" in image.info:
         return image
     if image.mode in ("1", "P", "PA"):  # whose numbers have no mean

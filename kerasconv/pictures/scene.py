@@ -183,7 +183,7 @@ def find_digits(
 
 
 def _scale(grey: np.ndarray) -> float:
-    return max(1.0, max(grey.shape) / CLOSER)
+    return max(1.0, inks.side_of(grey.shape) / CLOSER)
 
 
 def lines(boxes: list[Box]) -> list[int]:
@@ -270,7 +270,7 @@ def _easy(
     if crosses and confidence < _DOUBTED:
         confidence *= _CROSSING
     pixel = (right - left) * (bottom - top) / cut.ink.size
-    step = max(1.0, max(grey.shape) / _VIEW)
+    step = max(1.0, inks.side_of(grey.shape) / _VIEW)
     box = tuple(round(scale * side) for side in cut.box)
     found = Found(image, box, confidence)  # type: ignore[arg-type]
     weight = float(cut.ink.sum()) * pixel / step**2
@@ -291,7 +291,7 @@ def _looks(
     base, (top, left) = sheet.cut_out(whole)
     if base is not whole:
         darks = (True,)  # what is written on a sheet that is light
-    scale *= grey.shape[0] / whole.shape[0]
+    scale *= max(grey.shape) / max(whole.shape)
     view = inks.shrunk(base, _VIEW)
     if min(view.shape) > 100:
         view = ndimage.gaussian_filter(view, 0.7)
@@ -426,9 +426,12 @@ def _cut(look: Look, piece: Piece, most: int | None = None) -> list[_Judged] | N
     slant, at = tried[best]
     y, x = np.indices(piece.own.shape)
     left = x + slant * (y - (height - 1) / 2) < at
+    owned = piece.own & left, piece.own & ~left
+    if not all(own.any() for own in owned):
+        return None  # so long and thin that the closer look was a coarser one
     halves = [
-        replace(judged[2 * best + i], piece=_part(piece, piece.own & side))
-        for i, side in enumerate((left, ~left))
+        replace(judged[2 * best + i], piece=_part(piece, own))
+        for i, own in enumerate(owned)
     ]
     if halves[1].one >= halves[1].several:
         return halves

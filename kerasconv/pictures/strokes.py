@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-# A line is a run at least this share of the longer side long: one that lies, under a
-# small digit, and one that stands, which a 1 is as well.
+from kerasconv.pictures.ink import side_of
+
+# A line is a run at least this share of the picture's side long: one that lies, under
+# a small digit, and one that stands, which a 1 is as well.
 _LYING, _STANDING = 0.12, 0.18
 # Of the parts of the ink the heaviest few are looked at.
 _PARTS = 48
@@ -60,12 +62,12 @@ def without_lines(mask: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _lines(mask: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels of thin lines along the rows, this share of the longer side long.
+    """The pixels of thin lines along the rows, this share of the side long.
 
     And the pixels of what crosses them.
     """
     none = np.zeros(mask.shape, bool)
-    length = max(15, round(share * max(mask.shape)))
+    length = max(15, round(share * side_of(mask.shape)))
     thick = ndimage.maximum_filter1d(mask.astype(np.uint8), 5, axis=0)
     if np.count_nonzero(thick, axis=1).max(initial=0) < length:
         return none, none
@@ -76,7 +78,7 @@ def _lines(mask: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     columns = runs.sum(0)
     starts = (np.diff(runs.astype(np.int8), axis=0, prepend=0) == 1).sum(0)
     width = float(np.median(columns[starts > 0] / starts[starts > 0]))
-    if width > 0.065 * max(mask.shape):
+    if width > 0.065 * side_of(mask.shape):
         return none, none
     crossing = _opened(mask.astype(np.uint8), round(1.6 * width) + 2, axis=0)
     return runs, crossing.astype(bool)

@@ -15,17 +15,17 @@ const Ink = (() => {
 		resize,
 		round,
 		shrunk,
+		sideOf,
 		where,
 		without,
 	} = Raster;
 	const DARKEST = Math.fround(0.02); // a paper's level
 	const odd = (n) => Math.max(3, round(n) | 1);
-	const side = ({ height, width }) => Math.max(height, width);
 
 	/** The paper's level at every pixel. */
 	function background(view) {
-		const small = shrunk(view, Math.max(1, round(side(view) / COARSER)));
-		const level = medians(small, odd(REACH * side(small)));
+		const small = shrunk(view, Math.max(1, round(sideOf(view) / COARSER)));
+		const level = medians(small, odd(REACH * sideOf(small)));
 		return resize(level, view.width, view.height, "bilinear");
 	}
 
@@ -33,8 +33,8 @@ const Ink = (() => {
 
       A grey closing fills what is dark and narrower than its square. */
 	function closeBackground(view, level) {
-		const small = shrunk(view, Math.max(1, round(side(view) / 2)));
-		const size = odd(NARROW * side(small));
+		const small = shrunk(view, Math.max(1, round(sideOf(view) / 2)));
+		const size = odd(NARROW * sideOf(small));
 		const over = (picture, filter) => filter(filter(picture, size, true), size, false);
 		const closed = over(over(small, maximum), minimum);
 		const { height, width, values } = resize(

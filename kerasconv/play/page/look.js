@@ -13,7 +13,8 @@ const Looking = (() => {
 	class Look {
 		constructor(facts) {
 			Object.assign(this, facts);
-			this.step = this.base.height / this.mask.height;
+			const longer = ({ height, width }) => Math.max(height, width);
+			this.step = longer(this.base) / longer(this.mask);
 		}
 
 		pieces() {
@@ -104,7 +105,7 @@ const Looking = (() => {
 			let strength = window(this.strength, top, left, height, width);
 			const longer = Math.max(piece.own.height, piece.own.width);
 			const closer = Math.min(this.step, (1.5 * DETAIL) / longer);
-			const size = [round(width * closer), round(height * closer)];
+			const size = [width, height].map((n) => Math.max(1, round(n * closer)));
 			const resized = ({ values, ...rest }) =>
 				resize({ ...rest, values: Float32Array.from(values) }, ...size, "bilinear");
 			const above = (mask, level) => {

@@ -31,17 +31,18 @@ const Own = (() => {
       whole factor, by area, as `read_reduced` does it. */
 	function reduced(bitmap) {
 		const [high, wide] = [bitmap.height, bitmap.width];
-		const factor = Math.max(1, Math.floor(Math.max(high, wide) / DATA.constants.scene.CLOSER)); // prettier-ignore
+		const side = Raster.sideOf(bitmap);
+		const factor = Math.max(1, Math.floor(side / DATA.constants.scene.CLOSER));
 		const [height, width] = [high, wide].map((n) => Math.ceil(n / factor));
 		const data = new Uint8ClampedArray(4 * height * width);
-		const side = 256 * factor; // of the square that is reduced at a time
-		const square = element("canvas", { width: side, height: side });
+		const part = 256 * factor; // of the square that is reduced at a time
+		const square = element("canvas", { width: part, height: part });
 		const context = square.getContext("2d", { willReadFrequently: true });
-		for (let top = 0; top < high; top += side)
-			for (let left = 0; left < wide; left += side) {
-				context.clearRect(0, 0, side, side);
+		for (let top = 0; top < high; top += part)
+			for (let left = 0; left < wide; left += part) {
+				context.clearRect(0, 0, part, part);
 				context.drawImage(bitmap, -left, -top);
-				const [rows, columns] = [Math.min(side, high - top), Math.min(side, wide - left)]; // prettier-ignore
+				const [rows, columns] = [Math.min(part, high - top), Math.min(part, wide - left)]; // prettier-ignore
 				const pixels = context.getImageData(0, 0, columns, rows).data;
 				for (let y = 0; y < rows; y += factor)
 					for (let x = 0; x < columns; x += factor) {
@@ -85,8 +86,9 @@ const Own = (() => {
       others the whole picture, prepared as their card says; an error's message is one
       sentence for the reader. */
 	async function picture(file, net, load) {
-		const { height, width, data, scale } = reduced(await decoded(file));
+		const bitmap = await decoded(file);
 		await load(...SEARCH.map((name) => `${name}.js`), "data/judge.js");
+		const { height, width, data, scale } = reduced(bitmap);
 		const grey = Prepare.grey(width, height, data);
 		if (Engine.readsDigits(net)) {
 			await Judge.load();

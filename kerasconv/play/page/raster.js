@@ -90,9 +90,16 @@ const Raster = (() => {
 		return image(height, width, values);
 	}
 
-	/** A picture with at most `side` pixels along its longer side, by area. */
+	/** By what a picture is large or small: its longer side; less of a long strip. */
+	function sideOf({ height, width }) {
+		const area = Math.sqrt(height * width);
+		const least = Math.max(DATA.constants.ink.STRIP * Math.min(height, width), area);
+		return Math.min(Math.max(height, width), least);
+	}
+
+	/** A picture reduced, by area, until its `sideOf` is at most `side`. */
 	function shrunk(picture, side) {
-		const scale = Math.max(picture.height, picture.width) / side;
+		const scale = sideOf(picture) / side;
 		if (scale <= 1) return picture;
 		const [width, height] = [picture.width, picture.height].map((n) =>
 			Math.max(1, round(n / scale)),
@@ -290,6 +297,6 @@ const Raster = (() => {
 	return {
 		...{ blurred, both, box, clip, count, cut, either, enlarged, grown, image },
 		...{ largest, maximum, median, medians, minimum, not, parts, placed, quantile },
-		...{ resize, round, shrunk, spread, where, window, without },
+		...{ resize, round, shrunk, sideOf, spread, where, window, without },
 	};
 })();

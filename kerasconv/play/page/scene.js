@@ -11,7 +11,7 @@ const Scene = (() => {
 	const { WHOLE, MIXED, SOFT, SOFT_CUT } = DATA.constants.scene;
 	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
 		Raster;
-	const { shrunk, where, without } = Raster;
+	const { shrunk, sideOf, where, without } = Raster;
 	const { Look, fitted, thickened } = Looking;
 	const sum = (list) => list.reduce((a, b) => a + b, 0);
 
@@ -148,7 +148,7 @@ const Scene = (() => {
 		let confidence = Judge.odds(image).one;
 		if (crosses && confidence < DOUBTED) confidence *= CROSSING;
 		const pixel = ((right - left) * (bottom - top)) / ink.values.length;
-		const step = Math.max(1, Math.max(height, width) / VIEW);
+		const step = Math.max(1, sideOf(grey) / VIEW);
 		const box = ink.box.map((side) => round(scale * side));
 		const digit = { image, box, confidence };
 		return { digit, weight: (sum(ink.values) * pixel) / step ** 2, ink };
@@ -160,7 +160,8 @@ const Scene = (() => {
 		const whole = shrunk(grey, CLOSER);
 		const { base, top, left } = Sheet.cutOut(whole);
 		if (base !== whole) darks = [true]; // what is written on a sheet that is light
-		scale *= grey.height / whole.height;
+		const longer = ({ height, width }) => Math.max(height, width);
+		scale *= longer(grey) / longer(whole);
 		let view = shrunk(base, VIEW);
 		if (Math.min(view.height, view.width) > 100) view = blurred(view, 0.7);
 		const middle = Ink.background(view);
@@ -306,9 +307,13 @@ const Scene = (() => {
 			const [y, x] = [Math.floor(i / width), i % width];
 			return x + best.slant * (y - (height - 1) / 2) < best.at;
 		});
-		const [first, second] = [both(piece.own, left), without(piece.own, left)].map(
-			(own, i) => ({ ...best.halves[i], piece: part(piece, own) }),
-		);
+		const owned = [both(piece.own, left), without(piece.own, left)];
+		// So long and thin that the closer look was a coarser one.
+		if (!owned.every(count)) return null;
+		const [first, second] = owned.map((own, i) => ({
+			...best.halves[i],
+			piece: part(piece, own),
+		}));
 		if (second.one >= second.several) return [first, second];
 		const more = cutApart(look, second.piece, most - 1);
 		return more && [first, ...more];

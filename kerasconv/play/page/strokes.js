@@ -5,8 +5,8 @@
 
 const Strokes = (() => {
 	const { LYING, STANDING, PARTS, BLOB, THREAD, SPECK, LOW } = DATA.constants.strokes;
-	const { both, either, image, maximum, median, parts, round, spread, where, without } =
-		Raster;
+	const { both, either, image, maximum, median, parts, round, sideOf, spread } = Raster;
+	const { where, without } = Raster;
 	const high = (group) => group.bottom - group.top;
 	const wide = (group) => group.right - group.left;
 	const most = (list) => Math.max(...list);
@@ -48,12 +48,12 @@ const Strokes = (() => {
 		return image(height, width, found);
 	}
 
-	/** The pixels of thin lines along the rows, this share of the longer side long, and
+	/** The pixels of thin lines along the rows, this share of the side long, and
       the pixels of what crosses them. */
 	function lines(mask, share) {
 		const { height, width } = mask;
 		const none = where(mask, () => false);
-		const side = Math.max(height, width);
+		const side = sideOf(mask);
 		const thick = maximum(mask, 5, true);
 		const runs = both(opened(thick, Math.max(15, round(share * side))), mask);
 		if (!runs.values.includes(1)) return { runs, crossing: none };
