@@ -1,17 +1,19 @@
 """Folders of one's own as people have them: links, hidden folders, half of a layout."""
 
 import errno
+import json
 import os
 import sys
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 from contract import trains_on_one
 from PIL import Image
 
-from kerasconv import cli, training
-from kerasconv.cli import _app
+from kerasconv import cli, digits, models, training, untrusted
+from kerasconv.cli import _app, _zoo
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.training import folder as folders
 from kerasconv.training import gathering, own
@@ -324,3 +326,51 @@ def test_what_keras_read_from_a_folder_is_resized():
 
     data = OfAFolder([(np.zeros((2, 28, 28, 1), "u1"), np.array([0, 1]))])
     assert gathering.from_arrays(data, None, None, 0.5, None, None).prepare == "resize"
+
+
+def test_a_font_without_the_characters_of_the_classes_is_one_line(run, monkeypatch):
+    def evaluate(*_, **__):
+        for code in (0x65E5, 0x672C):
+            said = f"Glyph {code} (X) missing from font(s) DejaVu Sans."
+            warnings.warn(said, stacklevel=2)
+
+    monkeypatch.setattr(_zoo, "evaluate_folder", evaluate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        status, _, told = run("evaluate", "--images", "x")
+    assert status == 0
+    assert told.count("\n") == 1
+    assert "the font of the pictures lacks characters, such as 日" in told
+
+
+def test_a_comparison_on_pictures_says_classes_backend_and_what_was_left_out(
+    run, tmp_path
+):
+    resizing = tmp_path / "resizing.keras"
+    untrusted.save_model(models.lenet5(), resizing)
+    names = json.dumps([str(digit) for digit in range(10)])
+    resizing.with_suffix(".toml").write_text(f'classes = {names}\nprepare = "resize"\n')
+    images, labels = digits.load_digits()
+    for i, (image, label) in enumerate(zip(images[:20], labels[:20], strict=True)):
+        place = tmp_path / "scans" / str(label)
+        place.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(np.rint(255 * image[..., 0]).astype("u1")).save(
+            place / f"{i}.png"
+        )
+    (tmp_path / "scans" / str(labels[0]) / "text.png").write_text("no picture")
+    blank = tmp_path / "scans" / str(labels[0]) / "blank.png"
+    Image.new("L", (28, 28)).save(blank)
+    status, out, told = run(
+        "compare", "lenet5", resizing, "--images", tmp_path / "scans", "--json"
+    )
+    assert status == 0, told
+    found = json.loads(out)
+    assert found["backend"] in ("torch", "jax", "tensorflow")
+    # One of the two takes a blank picture, and neither is asked of it.
+    assert sorted(each["file"] for each in found["left_out"]) == [
+        f"{labels[0]}/{name}.png" for name in ("blank", "text")
+    ]
+    assert f"{labels[0]}/blank.png: blank" in told
+    assert found["first"]["examples"] == found["second"]["examples"] == 20
+    for model in ("first", "second"):
+        assert found[model]["classes"] == [str(digit) for digit in range(10)]

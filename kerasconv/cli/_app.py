@@ -137,7 +137,15 @@ def remark(message: str) -> None:
 
 
 def _remark_on(message: Warning | str, *_: Any, **__: Any) -> None:
-    remark(f"warning: {message}")
+    text = str(message)
+    if lacking := re.match(r"Glyph (\d+) .*missing from", text):
+        # Matplotlib says it of each character.
+        warnings.filterwarnings("ignore", message="Glyph ")
+        text = (
+            f"the font of the pictures lacks characters, such as {chr(int(lacking[1]))}"
+            ", and boxes stand for them; matplotlib's font.family names another"
+        )
+    remark(f"warning: {text}")
 
 
 @contextlib.contextmanager

@@ -210,13 +210,13 @@ def read_for(
     return found, rows, names
 
 
-def tell_left_out(found: "Pictures") -> None:
+def tell_left_out(left_out: list[tuple[str, str]]) -> None:
     """On standard error: how many files were left out, and the first of them."""
-    if found.left_out:
-        count = len(found.left_out)
+    if left_out:
+        count = len(left_out)
         files = "1 file was" if count == 1 else f"{count:,} files were"
         remark(f"{files} left out, such as")
-        for file, reason in found.left_out[:_NAMED]:
+        for file, reason in left_out[:_NAMED]:
             remark(f"  {file}: {reason}")
 
 
@@ -256,15 +256,15 @@ def evaluate_folder(
     found, rows, names = read_for(model, card, images, name)
     said = measured_on(model, found, rows, name)
     measured = metrics.summary(said, found.labels[rows])
-    tell_left_out(found)
+    tell_left_out(found.left_out)
     if as_json:
         report: dict[str, Any] = {
             "model": name,
             "images": printable(str(images)),
             "backend": used,
         }
-        left_out = [{"file": f, "reason": r} for f, r in found.left_out]
-        report |= {"classes": list(names), **measured, "left_out": left_out}
+        report |= {"classes": list(names), **measured}
+        report["left_out"] = _as_json(found.left_out)
         print(json.dumps(report, indent=2))
     else:
         print(f"model        {name} on {used}")
@@ -287,8 +287,8 @@ def compare_folder(
     trust: bool,
     sealed: bool,
     backend: str | None,
-) -> "tuple[list[str], list[dict], list[np.ndarray]]":
-    """The figures of two models on a folder, and which pictures each has right."""
+) -> "tuple[dict[str, Any], list[str], list[dict], list[np.ndarray]]":
+    """What two models were compared on, their figures, and which each has right."""
     _check_folder(images)
     pair = {
         name: checked_model(name, trust=trust, sealed=sealed)
@@ -296,27 +296,39 @@ def compare_folder(
     }
     if len(pair) < 2:
         raise UsageError(f"{first} is named twice; name two models")
-    start(backend)
+    used = start(backend)
     from kerasconv import metrics
     from kerasconv.models import load_model
 
     read = {}
+    left_out: dict[str, str] = {}
     for name, card in pair.items():
         model = load_model(name, trust=trust)
-        seen, rows, _ = read_for(model, card, images, name)
+        seen, rows, names = read_for(model, card, images, name)
         said = measured_on(model, seen, rows, name)
         files = [seen.names[row] for row in rows]
-        read[name] = model.count_params(), files, said, seen.labels[rows]
-    tell_left_out(seen)
+        facts = {"parameters": model.count_params(), "classes": list(names)}
+        left_out |= seen.left_out
+        read[name] = facts, files, said, seen.labels[rows]
+    tell_left_out([*left_out.items()])
     # What shows nothing to one of them, prepared as its card says, is no question.
     both = set.intersection(*(set(files) for _, files, *_ in read.values()))
     found, right = [], []
-    for size, files, said, labels in read.values():
+    for facts, files, said, labels in read.values():
         at = [i for i, file in enumerate(files) if file in both]
         figures = metrics.summary(said[at], labels[at])
-        found.append({"parameters": size, **figures})
+        found.append({**facts, **figures})
         right.append(said[at].argmax(1) == labels[at])
-    return list(pair), found, right
+    about = {
+        "images": printable(str(images)),
+        "backend": used,
+        "left_out": _as_json([*left_out.items()]),
+    }
+    return about, list(pair), found, right
+
+
+def _as_json(left_out: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"file": file, "reason": reason} for file, reason in left_out]
 
 
 def print_confusion(matrix: list[list[int]], classes: Sequence[str]) -> None:

@@ -241,12 +241,12 @@ def compare(
     if images is not None:
         if dataset is not None:
             raise UsageError("--images and --dataset exclude each other; give one")
-        names, found, right = compare_folder(
+        about, names, found, right = compare_folder(
             first, second, images, trust, sealed, backend
         )
         report = _compared(names, found, right)
         if as_json:
-            print(json.dumps({"images": printable(str(images)), **report}, indent=2))
+            print(json.dumps({**about, **report}, indent=2))
         else:
             _print_comparison(report, printable(images.name or str(images)))
         return
