@@ -370,7 +370,7 @@ class TestFolderCommands:
             ("compare", mine, mine, "--images", tmp_path): "named twice",
             ("train", "mnist_cnn", "--size", "32"): "without --images",
             ("train", "mnist_cnn", "--images", tmp_path, "--limit", "9"): "--limit",
-            ("train", "mnist_cnn/fast", "--images", tmp_path): "an architecture",
+            ("train", "mnist_cnn/fast", "--images", tmp_path): "no architecture",
             ("train", "mnist_cnn", "--images", tmp_path, "--size", "x"): "--size",
             ("train", "mnist_cnn", "--images", tmp_path / "none"): "does not exist",
         }.items():
