@@ -40,6 +40,7 @@ __all__ = [
     "check_rank",
     "check_real",
     "check_share",
+    "check_text",
     "is_int",
     "numbers",
     "plain",
@@ -230,8 +231,15 @@ def check_paths(name: str, value: Any) -> list[str]:
     return [os.fspath(check_path(name, path)) for path in ([value] if one else value)]
 
 
-def as_array(name: str, value: Any) -> np.ndarray:
-    """`value` as a NumPy array, which must hold numbers."""
+def check_text(name: str, value: Any) -> str:
+    """`value`, which must be a text."""
+    if not isinstance(value, str):
+        raise UsageError(f"`{name}` must be a str. Received: {name}={_short(value)}")
+    return value
+
+
+def as_array(name: str, value: Any, axes: int | None = None) -> np.ndarray:
+    """`value` as a NumPy array, which must hold numbers, along so many axes."""
     try:
         array = np.asarray(value)
     except ValueError:  # nested lists of unequal lengths
@@ -239,6 +247,11 @@ def as_array(name: str, value: Any) -> np.ndarray:
     if array.dtype.kind in "OSUMm":
         raise UsageError(
             f"`{name}` must be an array of numbers. Received: {name}={_short(value)}"
+        )
+    if axes is not None and (array.ndim != axes or not array.size):
+        raise UsageError(
+            f"`{name}` must be an array of numbers with {axes} axes. "
+            f"Received: shape {array.shape}"
         )
     return array
 

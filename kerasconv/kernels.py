@@ -22,7 +22,9 @@ from kerasconv._arguments import (
     check_choice,
     check_int,
     check_odd,
+    is_int,
 )
+from kerasconv.errors import UsageError, one_line
 
 __all__ = [
     "OPERATORS",
@@ -140,7 +142,7 @@ OPERATORS = {"sobel": sobel, "prewitt": prewitt}
 
 def box(size: Sequence[int]) -> np.ndarray:
     """The plain average over a window of `size` (a tuple of ints): weights sum to 1."""
-    return _outer([np.ones(n) / n for n in size])
+    return _outer([np.ones(n) / n for n in _sizes(size)])
 
 
 def binomial(size: Sequence[int]) -> np.ndarray:
@@ -150,7 +152,7 @@ def binomial(size: Sequence[int]) -> np.ndarray:
     is the anti-aliasing filter of R. Zhang, "Making convolutional networks
     shift-invariant again" (2019).
     """
-    return _outer([_pascal(n) / 2.0 ** (n - 1) for n in size])
+    return _outer([_pascal(n) / 2.0 ** (n - 1) for n in _sizes(size)])
 
 
 def gaussian(size: Sequence[int]) -> np.ndarray:
@@ -160,7 +162,7 @@ def gaussian(size: Sequence[int]) -> np.ndarray:
     0.8` pixels, OpenCV's rule for `getGaussianKernel`.
     """
     factors = []
-    for n in size:
+    for n in _sizes(size):
         sigma = 0.3 * ((n - 1) / 2 - 1) + 0.8
         taps = np.exp(-((np.arange(n) - (n - 1) / 2) ** 2) / (2 * sigma**2))
         factors.append(taps / taps.sum())
@@ -172,7 +174,8 @@ def inverse_distance(size: Sequence[int]) -> np.ndarray:
 
     The distance, in pixels, is the Euclidean one from the centre of the window.
     """
-    axes = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in size), indexing="ij")
+    along = [np.arange(n) - (n - 1) / 2 for n in _sizes(size)]
+    axes = np.meshgrid(*along, indexing="ij")
     weights = 1 / (1 + np.sqrt(sum(a**2 for a in axes)))
     return weights / weights.sum()
 
@@ -188,6 +191,8 @@ def separate(kernel: Any) -> list[np.ndarray] | None:
     [[1.0, 2.0], [-1.0, 0.0, 1.0]]
     """
     kernel = as_array("kernel", kernel).astype("float64")
+    if not kernel.ndim or not kernel.size:
+        raise UsageError(f"`kernel` must have an axis. Received: shape {kernel.shape}")
     # Through an entry of largest size each axis's own line is its factor, up to a
     # scale; dividing by the line's smallest entry keeps whole numbers whole, and a
     # positive last entry keeps a smoothing positive.
@@ -241,6 +246,16 @@ def _derivatives(difference, smooth, rank, axis, normalize):
             for d in axes_of(axis, rank)
         ]
     )
+
+
+def _sizes(size):
+    """`size`, which must be several positive ints."""
+    if not np.iterable(size) or not len(size) or not all(map(is_int, size)):
+        raise UsageError(
+            "`size` must be a tuple of ints, one for each axis. "
+            f"Received: {one_line(repr(size), length=80)}"
+        )
+    return [check_int("size", n) for n in size]
 
 
 def _outer(factors):

@@ -5,8 +5,8 @@ Plain NumPy arrays of probabilities, shape (n, classes), and of true labels.
 
 import numpy as np
 
-from kerasconv._arguments import as_array, check_int, check_share
-from kerasconv.errors import KerasconvError, one_line
+from kerasconv._arguments import as_array, check_int, check_share, is_int
+from kerasconv.errors import KerasconvError, UsageError, one_line
 
 __all__ = [
     "calibration_error",
@@ -60,7 +60,7 @@ def check_finite(probabilities: np.ndarray, name: str = "the network") -> None:
     Raises:
         KerasconvError: a probability is NaN or infinite.
     """
-    probabilities = as_array("probabilities", probabilities)
+    probabilities = as_array("probabilities", probabilities, 2)
     bad = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
     if bad:
         raise KerasconvError(
@@ -142,7 +142,12 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
     """
     from scipy.stats import binomtest
 
-    level = check_share("level", level)
+    trials, level = check_int("trials", trials), check_share("level", level)
+    if not is_int(successes) or not 0 <= successes <= trials:
+        raise UsageError(
+            f"`successes` must be a whole number from 0 to {trials}. "
+            f"Received: {one_line(repr(successes), length=80)}"
+        )
     interval = binomtest(successes, trials).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
 

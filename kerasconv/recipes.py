@@ -5,6 +5,7 @@
 What that took, and how accurate it is, is on the card in `models/`.
 """
 
+from kerasconv._arguments import check_text
 from kerasconv.errors import UsageError, meant, printable
 from kerasconv.models import ARCHITECTURES
 from kerasconv.models._architecture import Recipe
@@ -33,7 +34,9 @@ def find_recipe(name: str, recipe: str | None = None) -> tuple[str, Recipe]:
         >>> find_recipe("mnist_cnn")[0]
         'mnist_cnn/mnist'
     """
-    full = f"{name}/{recipe}" if recipe else name
+    full = check_text("name", name)
+    if recipe is not None and check_text("recipe", recipe):
+        full = f"{name}/{recipe}"
     if full in ARCHITECTURES:
         full = f"{full}/{ARCHITECTURES[full].weights}"
     if full not in RECIPES:

@@ -22,7 +22,8 @@ from kerasconv.layers import SobelConv
 from kerasconv.metrics import calibration_error
 from kerasconv.models import decode_predictions
 from kerasconv.predict import Predictor
-from kerasconv.reading import Reader, read_digits
+from kerasconv.reading import Reader, preparation, read_digits
+from kerasconv.recipes import find_recipe
 from kerasconv.training import measuring
 
 pytestmark = pytest.mark.once
@@ -45,6 +46,9 @@ NO_NAMES = (None, 3, b"x", [], TEXT, UNBUILT, Subclassed())
 SEVERAL = (None, 3, b"x", UNBUILT, "a\0b", ["a\0b"], [None])
 PATHS = (None, 3, b"x", [], {}, TEXT, UNBUILT, "a\0b")
 ARRAYS = (None, "", b"x", TEXT, OBJECTS, UNBUILT, object())
+AXES = (*ARRAYS, 3, [], np.zeros((0, 4)))
+NO_CARDS = ("mnist_cnn", 3, b"x", [], {}, TEXT, UNBUILT)
+SIZES = (None, 3, "", "33", [], {}, (3, 2.5), TEXT, UNBUILT)
 COUNTS = (None, "", b"x", [], TEXT, UNBUILT, -1, 0, 2.5)
 SHARES = ("", b"x", [], TEXT, UNBUILT, -1, 3, float("nan"))
 MAPPINGS = (None, 3, b"x", "loss", TEXT, UNBUILT, {})
@@ -73,15 +77,15 @@ CASES = {
     "plan out": (PATHS, lambda x: batch.plan(".", x, format="csv")),
     "plan_edges out": (PATHS, lambda x: batch.plan_edges(".", x)),
     "opened out": (PATHS, batch.opened),
-    "resized photo": (ARRAYS, lambda x: pictures.resized(x, (2, 2, 3))),
+    "resized photo": (AXES, lambda x: pictures.resized(x, (2, 2, 3))),
     "to_pixels values": (ARRAYS, pictures.to_pixels),
     "to_unit pixels": (ARRAYS, pictures.to_unit),
-    "write_photo pixels": (ARRAYS, lambda x: pictures.write_photo("never.png", x)),
+    "write_photo pixels": (AXES, lambda x: pictures.write_photo("never.png", x)),
     "corrupt images": (ARRAYS, lambda x: corruptions.corrupt(x, "brightness")),
-    "summary probabilities": (ARRAYS, lambda x: metrics.summary(x, TRUE)),
-    "check_finite probabilities": (ARRAYS, metrics.check_finite),
-    "separate kernel": (ARRAYS, kernels.separate),
-    "answers images": (ARRAYS, lambda x: measuring.answers(models.lenet5(), x)),
+    "summary probabilities": (AXES, lambda x: metrics.summary(x, TRUE)),
+    "check_finite probabilities": (AXES, metrics.check_finite),
+    "separate kernel": (AXES, kernels.separate),
+    "answers images": (AXES, lambda x: measuring.answers(models.lenet5(), x)),
     "plot_window data": (ARRAYS, lambda x: plotting.plot_window(x, [1, 1], 0)),
     "plot_window kernel": (ARRAYS, lambda x: plotting.plot_window([1, 1], x, 0)),
     "calibration_error bins": (COUNTS, lambda x: calibration_error(ODDS, TRUE, x)),
@@ -109,6 +113,19 @@ CASES = {
         SHARES, lambda x: pictures.find_digits(GREY, min_confidence=x)
     ),
     "wilson level": (SHARES, lambda x: metrics.wilson(1, 2, x)),
+    "wilson trials": (COUNTS, lambda x: metrics.wilson(0, x)),
+    "wilson successes": (
+        ("", None, [], TEXT, -1, 3, 0.5), lambda x: metrics.wilson(x, 2)
+    ),
+    "class_names card": (NO_CARDS, models.class_names),
+    "preparation card": (NO_CARDS, lambda x: preparation((28, 28, 1), x)),
+    "find_card name": (NO_NAMES, models.find_card),
+    "find_recipe name": (NO_NAMES, find_recipe),
+    "find_recipe recipe": (NO_NAMES[1:], lambda x: find_recipe("mnist_cnn", x)),
+    "box size": (SIZES, kernels.box),
+    "gaussian size": (SIZES, kernels.gaussian),
+    "binomial size": (SIZES, kernels.binomial),
+    "inverse_distance size": (SIZES, kernels.inverse_distance),
     "plot_images pictures": (MAPPINGS, plotting.plot_images),
     "plot_bars signals": (MAPPINGS, plotting.plot_bars),
     "plot_lines curves": (MAPPINGS, plotting.plot_lines),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
+from kerasconv._arguments import check_text
 from kerasconv.errors import KerasconvError, UsageError, meant, printable
 from kerasconv.models._adapt import NewHeadWarning, body, keep_body, untrained
 from kerasconv.models._architecture import ARCHITECTURES
@@ -124,7 +125,7 @@ def find_card(name: str, others: Sequence[str] = ()) -> Card:
     Raises:
         UsageError: no such model; the message names the nearest.
     """
-    known, full = _names(), name
+    known, full = _names(), check_text("name", name)
     if name in ARCHITECTURES:
         full = f"{name}/{ARCHITECTURES[name].weights}"
     if full in known:

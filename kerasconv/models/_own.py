@@ -143,10 +143,19 @@ def class_names(card: Card | None) -> tuple[str, ...] | None:
     """
     if card is None:
         return None
+    _check_card(card)
     if "classes" in card.facts:
         return tuple(card.facts["classes"])
     data = _dataset(card.facts["data"]["name"])
     return None if data is None else data.classes
+
+
+def _check_card(card: Any) -> None:
+    if not isinstance(card, Card):
+        raise UsageError(
+            "`card` must be a Card, as `kerasconv.models.card_of` finds it, or None. "
+            f"Received: {one_line(repr(card), length=80)}"
+        )
 
 
 def preparation_of(card: Card | None) -> str:
@@ -157,6 +166,7 @@ def preparation_of(card: Card | None) -> str:
     """
     if card is None:
         return "digit"
+    _check_card(card)
     if "prepare" in card.facts:
         return card.facts["prepare"]
     data = _dataset(card.facts["data"]["name"])

@@ -134,7 +134,7 @@ def resized(photo: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     Returns:
         float32 array of that shape.
     """
-    photo, (height, width, channels) = as_array("photo", photo), shape
+    photo, (height, width, channels) = as_array("photo", photo, 3), shape
     if channels == 1 and photo.shape[-1] == 3:
         photo = photo @ np.array([[0.299], [0.587], [0.114]], np.float32)
     photo = np.broadcast_to(photo, (*photo.shape[:2], channels))
@@ -172,7 +172,7 @@ def write_photo(path: str | os.PathLike, pixels: np.ndarray) -> None:
         KerasconvError: the place cannot be written.
     """
     check_suffix(path)
-    pixels = as_array("pixels", pixels)
+    pixels = as_array("pixels", pixels, 3)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     # Only PNG knows it: Pillow's own level takes far longer for little less.
     files.write_with(path, partial(image.save, compress_level=1))

@@ -70,6 +70,7 @@ def check_fits(model: "keras.Model", dataset: str, images: np.ndarray) -> None:
     check_model(model)
     takes = tuple(model.inputs[0].shape[1:])
     gives, classes = model.outputs[0].shape[-1], len(data.DATASETS[dataset].classes)
+    images = as_array("images", images)
     if takes != images.shape[1:] or gives != classes:
         raise UsageError(
             f"{dataset} has images of {images.shape[1:]} in {classes} classes, and the "
@@ -84,6 +85,8 @@ def answers(
 ) -> np.ndarray:
     """The probabilities that a classifier gives to images, uint8."""
     images, batch_size = as_array("images", images), 128
+    if not images.ndim or not len(images):
+        raise UsageError(f"`images` must be at least one. Received: {images.shape}")
     predictor = Predictor(model, batch_size=batch_size)
     step = 10 * batch_size
     rows = []
