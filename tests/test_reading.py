@@ -225,6 +225,17 @@ def test_a_digit_across_the_edge_of_a_shadow_is_read(reader, digits):
 
 
 @pytest.mark.once
+def test_a_digit_on_a_sheet_is_read_where_the_rim_of_the_picture_is_a_desk(reader):
+    shown = [
+        photographs.photograph("sheet on a wooden desk", seed, "train")
+        for seed in range(4)
+    ]
+    found = [read(reader, Image.fromarray(each.image).convert("L")) for each in shown]
+    right = [a.text == each.text for a, each in zip(found, shown, strict=True)]
+    assert sum(right) >= 3, right
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("digit", "0357")
 def test_a_digit_across_bands_of_shadow_is_read(reader, digits, digit):
     grey = np.pad(row(digits, digit, 30), 60, constant_values=0.95)
