@@ -12,7 +12,7 @@ import pytest
 from contract import trains_on_one
 from PIL import Image
 
-from kerasconv import cli, digits, models, training, untrusted
+from kerasconv import cli, digits, models, plotting, training, untrusted
 from kerasconv.cli import _app, _zoo
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.training import folder as folders
@@ -374,3 +374,17 @@ def test_a_comparison_on_pictures_says_classes_backend_and_what_was_left_out(
     assert found["first"]["examples"] == found["second"]["examples"] == 20
     for model in ("first", "second"):
         assert found[model]["classes"] == [str(digit) for digit in range(10)]
+
+
+def test_a_class_of_which_nothing_is_held_out_is_named(
+    draw, run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plotting, "save_figure", lambda *_, **__: None)
+    for place in ("train/cat", "train/dog", "train/emu", "val/cat"):
+        draw("pets", place)
+    status, out, told = run(
+        *("train", "dense_classifier", "--epochs", 1),
+        *("--images", tmp_path / "pets", "--out", tmp_path / "o"),
+    )
+    assert status == 0, told
+    assert "not measured dog, emu: no picture of them is held out\n" in out

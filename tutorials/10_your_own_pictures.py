@@ -111,7 +111,7 @@ show(
     caption=f"Even digits after {len(train_x)} pictures, with kept convolutions and "
     "with random ones (measured when this page is built).",
 )
-assert fast or max(right.values()) > 0.5
+assert fast or right["from clothes"] > max(0.93, right["from nothing"])
 
 # %% [markdown]
 # `include_top=False` leaves the head away: what the convolutions make of a picture is
@@ -162,7 +162,7 @@ print(f"left out: {facts['data']['not_taken']}")
 print(f"{held['accuracy']:.1%} of what was held out is right")
 assert facts["classes"] == names
 assert facts["data"]["left_out"] == 1
-assert fast or held["accuracy"] > 0.5
+assert fast or held["accuracy"] > 0.6  # five deviations from a guess
 
 # %% [markdown]
 # The text file was counted and named, not passed over in silence. So are pictures that

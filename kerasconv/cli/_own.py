@@ -119,6 +119,10 @@ def _tell(card: "Card") -> None:
     for part in ("validation", "test"):
         if part in facts:
             tell_accuracy(part, facts[part])
+    held_out = counts.get("by_class", {}).get("validation")  # no room for hundreds
+    missing = [facts["classes"][i] for i, n in enumerate(held_out or ()) if not n]
+    if missing:
+        print(f"not measured {_few(missing)}: no picture of them is held out")
     shown = facts.get("test", facts["validation"])
     if len(facts["classes"]) <= 12 and "confusion" in shown:
         print_confusion(shown["confusion"], facts["classes"])
