@@ -656,6 +656,21 @@ class TestPreparing:
         pictures = [str(p) for p in sorted(folder.glob("*.png"))] * 6
         assert len([*preparing.prepared(Quick().prepare, pictures, workers=2)]) == 78
 
+    def test_a_program_without_a_guard_runs_once(self, tmp_path):
+        program = tmp_path / "program.py"
+        program.write_text(
+            "from kerasconv.batch.preparing import prepared\n"
+            "from kerasconv.reading import Answer\n"
+            "print('begun')\n"
+            "names = [str(i) for i in range(40)]\n"
+            "answers = [*prepared(Answer, names, workers=2, pays=0)]\n"
+            "print([each.name for each in answers] == names)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, program], capture_output=True, text=True, timeout=300
+        )
+        assert done.stdout == "begun\nTrue\n"
+
     @pytest.fixture
     def workers(self, monkeypatch):
         """Workers that do nothing, and the jobs that each has, newest last."""

@@ -186,8 +186,7 @@ def plan_edges(
         KerasconvError: the folder cannot be written.
 
     Example:
-        >>> if __name__ == "__main__":  # the processes import this file
-        ...     print(work_off(plan_edges("photos/", "edges")).statuses)
+        >>> work_off(plan_edges("photos/", "edges")).statuses
         {'ok': 100}
     """
     names = [os.path.expanduser(name) for name in check_paths("source", source)]
@@ -284,8 +283,7 @@ def run(
         KerasconvError: the run could not go on. What was done stays.
 
     Example:
-        >>> if __name__ == "__main__":  # the processes import this file
-        ...     print(run("scans/", "answers").statuses)
+        >>> run("scans/", "answers").statuses
         {'ok': 5000}
     """
     check_engine(engine, workers, address)

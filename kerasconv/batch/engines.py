@@ -11,12 +11,16 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -151,10 +155,36 @@ def processes(
             pool.shutdown()
 
 
-def _pool() -> futures.ProcessPoolExecutor:
+class _Process(SpawnProcess):
+    """A process that does not import the program which starts it.
+
+    It needs nothing of it, and would run it once more where it has no
+    `if __name__ == "__main__":`.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        with _STARTING:
+            program = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                return SpawnProcess._Popen(process_obj)
+            finally:
+                sys.modules["__main__"] = program
+
+
+class _Spawn(SpawnContext):
     # Not fork: libraries with threads, as every backend is one, do not survive it.
-    spawn = multiprocessing.get_context("spawn")
-    return futures.ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin_worker)
+    Process = _Process
+
+
+_STARTING = threading.Lock()
+
+
+def _pool() -> futures.ProcessPoolExecutor:
+    return futures.ProcessPoolExecutor(
+        1, mp_context=_Spawn(), initializer=_begin_worker
+    )
 
 
 @contextlib.contextmanager
