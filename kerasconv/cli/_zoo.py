@@ -74,8 +74,8 @@ def list_models(as_json: AsJson = False) -> None:
     """List the models of the zoo and what was measured of each.
 
     "accuracy" is measured on the whole test set, "corrupted" is the mean over fifteen
-    corruptions of it, and "images/s" is the predictor's speed on the machine that
-    trained the model. Columns that the terminal has no room for are left out.
+    corruptions of it, and "images/s" is the predictor's speed, of all on one
+    machine. Columns that the terminal has no room for are left out.
 
     \b
     Examples:

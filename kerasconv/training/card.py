@@ -107,7 +107,7 @@ def facts(
         "seeds": _seeds(runs, tests),
         "history": chosen.history,
         "parity": parity.measure(weights),
-        "images_per_second": _speed(model, train[0]),
+        "images_per_second": speed(model, train[0]),
         "tensors": untrusted.tensor_digests(weights),
     }
     if recipe.dataset == "mnist":
@@ -171,7 +171,7 @@ def _bundled(model: "keras.Model") -> dict[str, Any]:
     return {"examples": len(labels), "correct": right}
 
 
-def _speed(model: "keras.Model", images: np.ndarray) -> int:
+def speed(model: "keras.Model", images: np.ndarray) -> int:
     """Images a second through the predictor, the median of five passes."""
     predictor, images = Predictor(model, batch_size=1000), images[:5000]
     predictor(images)

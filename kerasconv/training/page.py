@@ -267,7 +267,7 @@ def _sections(card: Card) -> list[str]:
         "trained with": f"Keras {recipe['keras']} on {recipe['backend']}, seed "
         f"{recipe['seed']}, {recipe['seconds_per_epoch']:g} s an epoch on {cores}",
         "trained a second time": facts["reproduced"],
-        "images a second there": f"{facts['images_per_second']:,}",
+        "images a second": f"{facts['images_per_second']:,}",
         "date": facts["date"].isoformat(),
         "licence of the weights": facts["licence"],
         "file": f"`{card.path.name}`, {facts['bytes']:,} bytes, SHA-256 "

@@ -1,13 +1,15 @@
 """What a card says after a second look: a second training, corrupted held-out images.
 
-    python tests/benchmarks/again.py [NAME...] [--epochs N] [--corruptions]
+    python tests/benchmarks/again.py [NAME...] [--epochs N] [--corruptions] [--speed]
                                      [--data-dir DIR]
 
 --epochs trains every named set again, by its recipe and from its seed, for its first
 epochs, on the card's backend and as many cores as the card says, and writes into the
 card what came of it (`reproduced`). --corruptions measures the weights on the images
 that were held out, under each family (`held_out_corruptions`): figures that may steer
-a recipe, as those of the test set may not. Without a name all sets are looked at.
+a recipe, as those of the test set may not. --speed measures how many images a second
+the predictor answers on TensorFlow: without a name of all sets, so that they can be
+compared, for they were trained on several machines.
 A processor with other instructions adds in another order. One with AVX-512 gives the
 weights of mnist_cnn/fast again bit for bit; on one with AVX2 the loss of the first
 epoch was 0.00016 off its card, and with `ONEDNN_MAX_CPU_ISA=SSE41` before the command
@@ -155,6 +157,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--epochs", type=int, default=0, metavar="N")
     parser.add_argument("--corruptions", action="store_true")
+    parser.add_argument("--speed", action="store_true")
     parser.add_argument("--data-dir", metavar="DIR")
     asked = parser.parse_args()
     chosen = [find_card(name) for name in asked.names or list_models()]
@@ -168,6 +171,8 @@ def main() -> None:
         cores = sorted(os.sched_getaffinity(0))[: recipe["cores"]]
         os.sched_setaffinity(0, cores)
         backends.activate(recipe["backend"])
+    elif asked.speed:
+        backends.activate("tensorflow")
     from kerasconv.training import card as cards
 
     for card in chosen:
@@ -186,6 +191,11 @@ def main() -> None:
             means = found["mean"], facts["corruptions"]["mean"]
             print("{}: {:.1%} of held-out images, corrupted, {:.1%} of the test "
                   "set's".format(card.name, *means), flush=True)  # fmt: skip
+        if asked.speed:
+            images, _ = data.load(facts["data"]["name"], "train", asked.data_dir)
+            found = cards.speed(load_model(card.name), images[:5000])
+            facts["images_per_second"] = found
+            print(f"{card.name}: {found:,} images a second", flush=True)
         cards.write(card.path.with_suffix(".toml"), facts)
 
 
