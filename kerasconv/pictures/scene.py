@@ -96,11 +96,11 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
         digit, weight, cut = easy
         one = cut is None or (_is_one(cut) and not _is_mixed(cut))
         clear = one and (cut is None or cut.share > _ALL)
-        lined = cut is not None and _underlined(cut)
+        lined = cut is not None and _underlined(cut.ink > 0.3 * cut.ink.max())
         if clear and (cut is None or (digit.confidence > _SETTLED and not lined)):
             return [digit]
-        sure = one and not lined
-        best = (_worth([digit], [weight if sure else _MIXED * weight]), [digit])
+        weight *= (1.0 if one else _MIXED) * (_MIXED if lined else 1.0)
+        best = (_worth([digit], [weight]), [digit])
         # What is no digit and leaves the picture may be all that is in a light.
         lit = cut is not None and digit.confidence < 0.5 and _leaves(cut.box, grey)
         if cut is not None and clear and not lit and _covered(cut, grey) < _INKED:
@@ -115,7 +115,9 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
                 Found(part.image, look.box(part.piece), part.one) for part in parts
             ]
             found = _in_context(found, weights)
-            worth = _worth(found, weights)
+            lined = [_underlined(part.piece.own) for part in parts]
+            pairs = zip(weights, lined, strict=True)
+            worth = _worth(found, [_MIXED * w if under else w for w, under in pairs])
             if look.is_mixed:
                 worth *= _MIXED**0.5
             if halved:
@@ -124,6 +126,7 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
                 best = (worth, found)
             if (
                 not halved
+                and not any(lined)
                 and all(each.confidence > _CERTAIN for each in found)
                 and not look.leaves_out(pieces)
             ):
@@ -221,9 +224,8 @@ def _is_mixed(cut: paper.Cut) -> bool:
     return inks.stronger(ink, ink > 0.3, _SOFT_CUT) is not None
 
 
-def _underlined(cut: paper.Cut) -> bool:
+def _underlined(mask: np.ndarray) -> bool:
     """Whether what is low in the ink reaches beyond the rest to the left and right."""
-    mask = cut.ink > 0.3 * cut.ink.max()
     height, width = mask.shape
     (columns,) = np.nonzero(mask[: round(_LOW * height)].any(0))
     margin = 0.1 * height

@@ -30,13 +30,10 @@ const Scene = (() => {
 			const { digit, weight, ink } = first;
 			const one = !ink || (isOne(ink) && !isMixed(ink));
 			const clear = one && (!ink || ink.share > ALL);
-			const lined = ink && isUnderlined(ink);
+			const lined = ink && isUnderlined(inkOf(ink));
 			if (clear && (!ink || (digit.confidence > SETTLED && !lined))) return [digit];
-			const sure = one && !lined;
-			best = {
-				worth: worth([digit], [sure ? weight : MIXED * weight]),
-				found: [digit],
-			};
+			const sure = (one ? 1 : MIXED) * (lined ? MIXED : 1);
+			best = { worth: worth([digit], [sure * weight]), found: [digit] };
 			// What is no digit and leaves the picture may be all that is in a light.
 			const lit = ink && digit.confidence < 0.5 && leaves(ink.box, grey);
 			// What is paper is known, and that no shadow was taken for ink.
@@ -58,10 +55,12 @@ const Scene = (() => {
 			);
 			// A line that crosses a digit can be cut off, too.
 			const sure = (halved ? OF_CUT : 1) * (look.isMixed ? MIXED ** 0.5 : 1);
-			const value = worth(found, weights) * sure;
+			const lined = parts.map((part) => isUnderlined(part.piece.own));
+			const lighter = weights.map((v, i) => (lined[i] ? MIXED * v : v));
+			const value = worth(found, lighter) * sure;
 			if (value > best.worth) best = { worth: value, found };
-			const certain = !halved && found.every((each) => each.confidence > CERTAIN);
-			if (certain && !look.leavesOut(pieces)) break;
+			const certain = found.every((each) => each.confidence > CERTAIN);
+			if (!halved && !lined.includes(true) && certain && !look.leavesOut(pieces)) break;
 		}
 		// Paper, and what is seen in it when one looks too closely.
 		if (!first && best.found.every((each) => each.confidence < 0.5)) return [];
@@ -105,8 +104,7 @@ const Scene = (() => {
 	}
 
 	/** Whether what is low in the ink reaches beyond the rest to the left and right. */
-	function isUnderlined(ink) {
-		const { height, width, values } = inkOf(ink);
+	function isUnderlined({ height, width, values }) {
 		const high = round(LOW * height);
 		const rest = box(image(high, width, values.slice(0, high * width)));
 		const margin = 0.1 * height;
