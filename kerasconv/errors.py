@@ -102,7 +102,7 @@ def meant(name: object, known: Iterable[str]) -> str:
         ('did you mean torch?', 'choose one of jax, torch')
     """
     known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.8)
     return f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
 
 

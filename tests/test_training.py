@@ -687,7 +687,7 @@ def test_the_page_command_refuses_a_folder_of_something_else(tmp_path, capsys):
         (("vgg",), "choose one of cats_dogs_cnn"),
         (("mnist_cn",), r"did you mean mnist_cnn\?"),
         (("mnist_cnn", "quick"), "choose one of mnist, course, fast"),
-        (("mnist_cnn/mnist", "fast"), "mean mnist"),
+        (("mnist_cnn/mnist", "fast"), "choose one of mnist"),
     ],
 )
 def test_an_unknown_recipe_is_refused_with_the_known(names, hint):

@@ -115,9 +115,9 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
                 Found(part.image, look.box(part.piece), part.one) for part in parts
             ]
             found = _in_context(found, weights)
-            lined = [_underlined(part.piece.own) for part in parts]
-            pairs = zip(weights, lined, strict=True)
-            worth = _worth(found, [_MIXED * w if under else w for w, under in pairs])
+            under = [_underlined(part.piece.own) for part in parts]
+            pairs = zip(weights, under, strict=True)
+            worth = _worth(found, [_MIXED * w if lies else w for w, lies in pairs])
             if look.is_mixed:
                 worth *= _MIXED**0.5
             if halved:
@@ -126,7 +126,7 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
                 best = (worth, found)
             if (
                 not halved
-                and not any(lined)
+                and not any(under)
                 and all(each.confidence > _CERTAIN for each in found)
                 and not look.leaves_out(pieces)
             ):
