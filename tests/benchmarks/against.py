@@ -8,7 +8,8 @@ checkout has a process of its own, with its own `kerasconv` and this folder's ta
 (an older checkout may lack what one of them calls: the error says so); both check
 their values, then their rounds alternate. A ratio is the median of the paired ones,
 this checkout's time over the other's. Rows slower by more than 3 % are named at the
-end, and the exit status is then 1.
+end, and the exit status is then 1. Where results are large, one process may take twice
+the time of another of the same code (JAX at 8x512x512x3 does): run such rows again.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """What the first answer takes: `kerasconv predict PICTURE` beside `import keras`.
 
     python tests/benchmarks/first_answer.py [--backend jax] [--rounds 7]
+                                            [--json FILE]
 
 Each is a process of its own, started in turn, so that what else the machine does falls
 on both. Printed are medians of the paired differences, in seconds on the clock and of
@@ -8,9 +9,9 @@ processor time (of all threads). The target: at most 0.4 s more on the clock.
 """
 
 import argparse
+import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,13 +19,14 @@ import time
 from pathlib import Path
 
 import _command as command
+import numpy as np
 
+FIGURES = Path(__file__).with_suffix(".json")
 TARGET = 0.4
 
 
 def picture(folder):
     """A digit of the package as a file, and what it shows."""
-    import numpy as np
     from PIL import Image
 
     from kerasconv.digits import load_digits
@@ -57,33 +59,57 @@ def spent(arguments, backend, expected=""):
     return clock, processor
 
 
+def measured(name, path, label, rounds):
+    """Medians of one backend: of either way alone, and of the paired differences."""
+    asked = ["-m", "kerasconv", "predict", path, "--csv"]
+    jobs = [(["-c", "import keras"], ""), (asked, f",{label},")]
+    times = [[], []]
+    for turn in range(-1, rounds):
+        for which in (0, 1) if turn % 2 else (1, 0):
+            taken = spent(jobs[which][0], name, jobs[which][1])
+            if turn >= 0:  # before, files come from the disk
+                times[which].append(taken)
+    alone, first = np.array(times)
+    row = {"backend": name}
+    for way, each in (("alone", alone), ("first", first), ("more", first - alone)):
+        row[way] = [round(float(value), 2) for value in np.median(each, axis=0)]
+    return row
+
+
+def table(found):
+    """The figures as Markdown."""
+    heads = ["backend", "`import keras`", "first answer", "more", "more of processors"]
+    lines = [heads, ["---"] * len(heads)]
+    for row in found["rows"]:
+        more, processor = row["more"]
+        text = f"{more:.2f} s" if more <= TARGET else f"**{more:.2f} s**"
+        alone, first = (f"{row[way][0]:.2f} s" for way in ("alone", "first"))
+        lines.append([row["backend"], alone, first, text, f"{processor:.2f} s"])
+    facts = (
+        f"Medians of {found['rounds']} pairs of processes, {found['cpus']} CPUs, "
+        f"{found['date']}; bold is more than {TARGET} s more."
+    )
+    return "\n".join([*("| " + " | ".join(c) + " |" for c in lines), "", facts])
+
+
 def main():
     parser = argparse.ArgumentParser(prog="first_answer.py")
     parser.add_argument("--backend", default="all", choices=["all", *command.BACKENDS])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="where the figures go")
     options = parser.parse_args()
     names = command.BACKENDS if options.backend == "all" else [options.backend]
-    print(f"{'':12}{'import keras':>20}{'first answer':>20}{'more':>20}  target")
-    print(f"{'':12}" + 3 * f"{'clock':>10}{'processor':>10}")
     with tempfile.TemporaryDirectory() as folder:
         path, label = picture(folder)
-        asked = ["-m", "kerasconv", "predict", path, "--csv"]
-        for name in names:
-            if not command._installed(name):
-                continue
-            jobs = [(["-c", "import keras"], ""), (asked, f",{label},")]
-            times = [[], []]
-            for turn in range(-1, options.rounds):
-                for which in (0, 1) if turn % 2 else (1, 0):
-                    taken = spent(jobs[which][0], name, jobs[which][1])
-                    if turn >= 0:  # before, files come from the disk
-                        times[which].append(taken)
-            alone, first = (list(zip(*each, strict=True)) for each in times)
-            row = [*map(statistics.median, alone), *map(statistics.median, first)]
-            for a, b in zip(alone, first, strict=True):
-                row.append(statistics.median(y - x for x, y in zip(a, b, strict=True)))
-            verdict = "pass" if round(row[4], 2) <= TARGET else "miss"
-            print(f"{name:12}{''.join(f'{value:10.2f}' for value in row)}  {verdict}")
+        rows = [
+            measured(name, path, label, options.rounds)
+            for name in filter(command._installed, names)
+        ]
+    facts = command._facts(options.rounds)
+    found = {key: facts[key] for key in ("date", "cpus", "rounds")} | {"rows": rows}
+    print(table(found))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@
                                           [--json FILE]
 
 Time: the magnitude of `SobelConv` on images of about 480x640x3, of a new height each
-time, beside Keras's own `DepthwiseConv2D` with as many maps, in turn; medians of the
-first three calls, and of the fastest of the next five. Values are checked
-before a time is kept.
+time, beside the same without a border (`padding="valid"`: one loop over the image, the
+least there is to compile) and Keras's own `DepthwiseConv2D` with as many maps, in turn;
+medians of the first three calls, and of the fastest of the next five. Values are
+checked before a time is kept.
 Memory: what a process takes more for each new shape, while one call follows on another,
 after the first hundred shapes and after all. Each backend has a process of its own for
 either, on two threads.
@@ -22,6 +23,7 @@ from pathlib import Path
 import _backends as backends
 import _command as command
 import numpy as np
+from _harness import rotated
 from edges import magnitude
 from growth import _status
 
@@ -50,11 +52,12 @@ def times(backend: str, rounds: int) -> list[dict]:
         ours = layers.SobelConv(output="magnitude")
         keras_own = keras.layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")
         keras_own.build((None, None, None, 3))
-        taken = {ours: [], keras_own: []}
+        interior = layers.SobelConv(output="magnitude", padding="valid")
+        taken = {ours: [], interior: [], keras_own: []}
         for turn in range(-1, rounds):  # the very first call loads what is loaded once
             x = image(480 + turn, 640)
             tensor = backends.native(x, backend)
-            for layer in (ours, keras_own) if turn % 2 else (keras_own, ours):
+            for layer in rotated(list(taken), turn + 1):
                 calls = []
                 for i in range(8):
                     began = time.perf_counter()
@@ -76,8 +79,10 @@ def times(backend: str, rounds: int) -> list[dict]:
             ]
             for each in taken.values()
         ]
-        rows.append({"backend": backend, "mode": mode, "ms": medians[0],
-                     "keras_ms": medians[1]})  # fmt: skip
+        names = ("ms", "interior_ms", "keras_ms")
+        rows.append(
+            {"backend": backend, "mode": mode} | dict(zip(names, medians, strict=True))
+        )
     return rows
 
 
@@ -106,9 +111,10 @@ def memory(backend: str, shapes: int) -> dict:
 def table(found: dict) -> str:
     """The figures beside the targets, as Markdown."""
     lines = [
-        "| backend | first call | second | third | later | DepthwiseConv2D, first, "
-        f"later | MB a shape, of {HUNDRED} | of {found['shapes']:,} |",
-        "|---|---|---|---|---|---|---|---|",
+        "| backend | first call | second | third | later | first without a border | "
+        "DepthwiseConv2D, first, later | "
+        f"MB a shape, of {HUNDRED} | of {found['shapes']:,} |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found["rows"]:
         backend = row["backend"]
@@ -117,6 +123,7 @@ def table(found: dict) -> str:
         first, *calls = row["ms"]
         cells = [f"{backend}, {row['mode']}", _cell(first, most, "ms")]
         cells += [f"{ms:g} ms" for ms in calls]
+        cells.append(f"{row['interior_ms'][0]:g} ms")
         cells.append(f"{row['keras_ms'][0]:g}, {row['keras_ms'][-1]:g} ms")
         kept = row.get("memory")
         cells += (

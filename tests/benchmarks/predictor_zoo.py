@@ -1,6 +1,7 @@
 """The predictor against `model.predict(batch_size=1000)` on every model of the zoo.
 
     python tests/benchmarks/predictor_zoo.py [--backend jax] [--images N] [--rounds N]
+                                             [--json FILE]
 
 Both take turns in one process, after their answers were compared. Printed are medians
 of the paired ratios, of the clock and of processor time. The target: at most 1.00 of
@@ -8,16 +9,18 @@ the clock, and 0.50 on torch.
 """
 
 import argparse
-import os
-import statistics
-import subprocess
+import json
 import sys
 import time
+from pathlib import Path
 
 import _command as command
 import numpy as np
 
+FIGURES = Path(__file__).with_suffix(".json")
 BATCH = 1000
+TARGETS = {"torch": 0.5}
+"""The highest ratio of the clock aimed at; 1 on the others."""
 
 
 def race(backend, count, rounds):
@@ -40,7 +43,7 @@ def race(backend, count, rounds):
         # Float32 itself is some 1e-6 from the truth on such noise, and Keras's
         # `predict` on OpenVINO rounds to bfloat16 where the processor can.
         apart = float(np.abs(theirs - ours).max())
-        if apart > (1e-2 if backend == "openvino" else 1e-5):
+        if apart > (5e-2 if backend == "openvino" else 1e-5):
             raise SystemExit(f"{backend} {name}: answers are {apart:g} apart")
         times = [[], []]
         for turn in range(rounds):
@@ -50,15 +53,30 @@ def race(backend, count, rounds):
                 times[i].append(
                     (time.perf_counter() - before[0], time.process_time() - before[1])
                 )
-        clock, processor = (
-            statistics.median(b[k] / a[k] for a, b in zip(*times, strict=True))
-            for k in (0, 1)
-        )
-        target = 0.5 if backend == "torch" else 1.0
-        verdict = "pass" if round(clock, 2) <= target else "miss"
-        print(
-            f"{backend:12}{name:30}{clock:8.2f}{processor:8.2f}  {verdict}", flush=True
-        )
+        ratios = np.divide(times[1], times[0])
+        clock, processor = (round(float(r), 2) for r in np.median(ratios, axis=0))
+        print(f"{backend}, {name}: {clock} ({processor})", file=sys.stderr, flush=True)
+        yield {"model": name, "backend": backend, "ratio": clock, "cpu": processor}
+
+
+def table(found):
+    """The figures as Markdown: a line a model, a column a backend."""
+    rows = {(row["model"], row["backend"]): row for row in found["rows"]}
+    models, names = (list(dict.fromkeys(column)) for column in zip(*rows, strict=True))
+    lines = [["model", *names], ["---"] * (1 + len(names))]
+    for model in models:
+        cells = []
+        for name in names:
+            ratio = rows[model, name]["ratio"]
+            missed = ratio > TARGETS.get(name, 1.0)
+            cells.append(f"**{ratio:.2f}**" if missed else f"{ratio:.2f}")
+        lines.append([model, *cells])
+    facts = (
+        f"{found['images']:,} images, medians of {found['rounds']} paired rounds, "
+        f"{found['cpus']} CPUs, {found['date']}; bold is more than 1.00, on torch than "
+        f"{TARGETS['torch']:.2f}."
+    )
+    return "\n".join([*("| " + " | ".join(c) + " |" for c in lines), "", facts])
 
 
 def main():
@@ -66,18 +84,28 @@ def main():
     parser.add_argument("--backend", default="all", choices=["all", *command.BACKENDS])
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.backend != "all":
-        race(options.backend, options.images, options.rounds)
-        return
-    print(f"{'':12}{'':30}{'clock':>8}{'CPU':>8}", flush=True)
-    for name in filter(command._installed, command.BACKENDS):
-        arguments = ["--images", str(options.images), "--rounds", str(options.rounds)]
-        subprocess.run(
-            [sys.executable, __file__, "--backend", name, *arguments],
-            env={**os.environ, "KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
+    if options.child:
+        rows = list(race(options.backend, options.images, options.rounds))
+        options.child.write_text(json.dumps(rows))
+        return 0
+    names = command.BACKENDS if options.backend == "all" else [options.backend]
+    rows = []
+    for name in filter(command._installed, names):
+        found = command._in_a_child(name, sys.argv[1:])
+        if found is None:
+            return 1
+        rows += found
+    facts = command._facts(options.rounds)
+    found = {key: facts[key] for key in ("date", "cpus", "rounds")}
+    found |= {"images": options.images, "rows": rows}
+    print(table(found))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

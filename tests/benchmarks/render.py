@@ -5,8 +5,9 @@
 `results/NAME.json` has the figures of a benchmark, and the cards those of the models.
 `results/NAME.md` shows all figures of a benchmark. The page beside this file quotes,
 between `<!-- edges -->` and `<!-- /edges -->` and so on, those that have a target or a
-name, of several layers the slowest against its peer; `first_call.json`, `folder.json`
-and `page.json` have tables of their own there. `models/README.md` has the table
+name, of several layers the slowest against its peer; `first_answer.json`,
+`first_call.json`, `folder.json`, `page.json` and `predictor_zoo.json` have tables of
+their own there. `models/README.md` has the table
 of all models; the README of the package four of them and a few single figures, between
 such markers too. With --check nothing is written, and the exit status is 1 where a page
 says something else than the figures.
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import exports
+import first_answer
 import first_call
 import folder
 import growth
 import page as live_page
+import predictor_zoo
 from _harness import met, target
 
 from kerasconv.models import cards
@@ -195,7 +198,7 @@ def pages(checkout: Path, results: Path) -> dict[Path, str]:
     for path in sorted(results.glob("gpu/*.json")):
         table = rendered(json.loads(path.read_text()), digest=False)
         found[path.with_suffix(".md")] = f"# {path.stem}, on a GPU\n\n{table}\n"
-    for module in (first_call, folder, live_page):
+    for module in (first_answer, first_call, folder, live_page, predictor_zoo):
         if module.FIGURES.exists():
             measured = json.loads(module.FIGURES.read_text())
             digests[module.__name__] = module.table(measured)
