@@ -5,7 +5,6 @@ that names the argument, the rule and the value. Neither Keras nor tensors are n
 """
 
 import math
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kerasconv.errors import UsageError, one_line
+from kerasconv.errors import UsageError, short
 
 __all__ = [
     "BORDER_MODES",
@@ -35,8 +34,6 @@ __all__ = [
     "check_name",
     "check_odd",
     "check_order",
-    "check_path",
-    "check_paths",
     "check_rank",
     "check_real",
     "check_share",
@@ -105,8 +102,7 @@ def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> Any:
     known = value is None or isinstance(value, str)
     if not known or value not in choices:
         raise ValueError(
-            f"`{name}` must be one of {tuple(choices)}. "
-            f"Received: {name}={_short(value)}"
+            f"`{name}` must be one of {tuple(choices)}. Received: {name}={short(value)}"
         )
     return value
 
@@ -123,7 +119,7 @@ def check_bool(name: str, value: Any) -> bool:
     """`value`, which must be True or False."""
     if not isinstance(value, bool):
         raise ValueError(
-            f"`{name}` must be True or False. Received: {name}={_short(value)}"
+            f"`{name}` must be True or False. Received: {name}={short(value)}"
         )
     return value
 
@@ -137,7 +133,7 @@ def check_int(name: str, value: Any) -> int:
     """`value`, which must be one positive int."""
     if not is_int(value) or value < 1:
         raise UsageError(
-            f"`{name}` must be a positive int. Received: {name}={_short(value)}"
+            f"`{name}` must be a positive int. Received: {name}={short(value)}"
         )
     return int(value)
 
@@ -164,7 +160,7 @@ def check_ints(name: str, value: Any, rank: int | None = None) -> Any:
     ):
         raise ValueError(
             f"`{name}` must be a positive int or one per spatial axis. "
-            f"Received: {name}={_short(value)}"
+            f"Received: {name}={short(value)}"
         )
     items = tuple(int(item) for item in items)
     if rank is None:
@@ -172,7 +168,7 @@ def check_ints(name: str, value: Any, rank: int | None = None) -> Any:
     if many and len(items) != rank:
         raise ValueError(
             f"`{name}` must be a positive int or one per spatial axis, here {rank}. "
-            f"Received: {name}={_short(value)}"
+            f"Received: {name}={short(value)}"
         )
     return items if many else items * rank
 
@@ -181,7 +177,7 @@ def check_odd(name: str, value: Any) -> int:
     """`value`, which must be an odd int of 3 or more."""
     if not is_int(value) or value < 3 or value % 2 == 0:
         raise ValueError(
-            f"`{name}` must be an odd int, 3 or more. Received: {name}={_short(value)}"
+            f"`{name}` must be an odd int, 3 or more. Received: {name}={short(value)}"
         )
     return int(value)
 
@@ -210,31 +206,15 @@ def check_share(name: str, value: Any) -> float:
     valid = isinstance(value, (int, float, np.integer, np.floating))
     if not valid or isinstance(value, bool) or not 0 <= value <= 1:
         raise UsageError(
-            f"`{name}` must be a number from 0 to 1. Received: {name}={_short(value)}"
+            f"`{name}` must be a number from 0 to 1. Received: {name}={short(value)}"
         )
     return float(value)
-
-
-def check_path(name: str, value: Any) -> Any:
-    """`value`, which must be a path."""
-    if not isinstance(value, str | os.PathLike) or "\0" in os.fsdecode(value):
-        raise UsageError(
-            f"`{name}` must be a path, a str or a pathlib.Path. "
-            f"Received: {name}={_short(value)}"
-        )
-    return value
-
-
-def check_paths(name: str, value: Any) -> list[str]:
-    """`value`, which must be a path or several, as texts."""
-    one = isinstance(value, str | bytes | os.PathLike) or not np.iterable(value)
-    return [os.fspath(check_path(name, path)) for path in ([value] if one else value)]
 
 
 def check_text(name: str, value: Any) -> str:
     """`value`, which must be a text."""
     if not isinstance(value, str):
-        raise UsageError(f"`{name}` must be a str. Received: {name}={_short(value)}")
+        raise UsageError(f"`{name}` must be a str. Received: {name}={short(value)}")
     return value
 
 
@@ -246,7 +226,7 @@ def as_array(name: str, value: Any, axes: int | None = None) -> np.ndarray:
         array = np.asarray(None)
     if array.dtype.kind in "OSUMm":
         raise UsageError(
-            f"`{name}` must be an array of numbers. Received: {name}={_short(value)}"
+            f"`{name}` must be an array of numbers. Received: {name}={short(value)}"
         )
     if axes is not None and (array.ndim != axes or not array.size):
         raise UsageError(
@@ -256,11 +236,6 @@ def as_array(name: str, value: Any, axes: int | None = None) -> np.ndarray:
     return array
 
 
-def _short(value: Any) -> str:
-    """What was received, on one line."""
-    return one_line(repr(value), length=80)
-
-
 def check_model(model: Any) -> None:
     """Raise ValueError where `model` has no inputs and outputs, as one built has."""
     # A model that Keras has not built yet, or that a subclass computes, has none.
@@ -268,7 +243,7 @@ def check_model(model: Any) -> None:
         raise UsageError(
             "`model` must be a built Keras model, Sequential or functional; for one of "
             "the zoo or a file, see `kerasconv.models.load_model`. "
-            f"Received: model={_short(model)}"
+            f"Received: model={short(model)}"
         )
 
 
@@ -286,7 +261,7 @@ def check_given(name: str, value: Any, *, lists: bool = True) -> None:
         or (isinstance(value, list | tuple) and not value)
         or (isinstance(dtype, np.dtype) and dtype.kind in "OSUMm")
     ):
-        received = _short(value) if dtype is None else f"an array of dtype {dtype}"
+        received = short(value) if dtype is None else f"an array of dtype {dtype}"
         raise ValueError(
             f"`{name}` must be a tensor or an array of numbers. "
             f"Received: {name}={received}"
@@ -311,12 +286,12 @@ def numbers(name: str, value: Any, most: int = 5) -> np.ndarray:
     if array.dtype.kind not in "biuf" or not 1 <= array.ndim <= most:
         raise ValueError(
             f"`{name}` must be an array of numbers with 1 to {most} axes. "
-            f"Received: {name}={_short(value)}"
+            f"Received: {name}={short(value)}"
         )
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(
             f"`{name}` must hold at least one number, all finite. "
-            f"Received: {name}={_short(value)}"
+            f"Received: {name}={short(value)}"
         )
     return array
 

@@ -15,6 +15,7 @@ __all__ = [
     "meant",
     "one_line",
     "printable",
+    "short",
 ]
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -88,6 +89,16 @@ def in_a_cell(name: str, *, path: bool = False) -> str:
     if path:
         return f"./{name}"
     return f"'{name}" if any(c in name for c in "(|!") else name
+
+
+def short(value: object) -> str:
+    """What was received, on one line.
+
+    Example:
+        >>> short([1, 2])
+        '[1, 2]'
+    """
+    return one_line(repr(value), length=80)
 
 
 def meant(name: object, known: Iterable[str]) -> str:

@@ -1,15 +1,16 @@
-"""Files written whole or not at all."""
+"""Paths that are given, and files written whole or not at all."""
 
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from kerasconv.errors import KerasconvError
+from kerasconv.errors import KerasconvError, UsageError, short
 
 try:
     import fcntl
@@ -18,6 +19,24 @@ except ImportError:  # Windows
 
 _PREFIX = ".kerasconv-unfinished-"
 _UNFINISHED = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8}}(\..*)?")
+
+
+def check_path(name: str, value: Any) -> Any:
+    """`value`, which must be a path."""
+    if not isinstance(value, str | os.PathLike) or "\0" in os.fsdecode(value):
+        raise UsageError(
+            f"`{name}` must be a path, a str or a pathlib.Path. "
+            f"Received: {name}={short(value)}"
+        )
+    return value
+
+
+def check_paths(name: str, value: Any) -> list[str]:
+    """`value`, which must be a path or several, as texts."""
+    one = isinstance(value, str | bytes | os.PathLike) or not isinstance(
+        value, Iterable
+    )
+    return [os.fspath(check_path(name, path)) for path in ([value] if one else value)]
 
 
 def write_with(path: str | os.PathLike, save: Callable[[Path], object]) -> None:

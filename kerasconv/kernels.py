@@ -24,7 +24,7 @@ from kerasconv._arguments import (
     check_odd,
     is_int,
 )
-from kerasconv.errors import UsageError, one_line
+from kerasconv.errors import UsageError, short
 
 __all__ = [
     "OPERATORS",
@@ -253,7 +253,7 @@ def _sizes(size):
     if not np.iterable(size) or not len(size) or not all(map(is_int, size)):
         raise UsageError(
             "`size` must be a tuple of ints, one for each axis. "
-            f"Received: {one_line(repr(size), length=80)}"
+            f"Received: {short(size)}"
         )
     return [check_int("size", n) for n in size]
 

@@ -6,7 +6,7 @@ Plain NumPy arrays of probabilities, shape (n, classes), and of true labels.
 import numpy as np
 
 from kerasconv._arguments import as_array, check_int, check_share, is_int
-from kerasconv.errors import KerasconvError, UsageError, one_line
+from kerasconv.errors import KerasconvError, UsageError, short
 
 __all__ = [
     "calibration_error",
@@ -85,7 +85,7 @@ def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:
     ):
         raise ValueError(
             f"`labels` must be {count} integers from 0 to {classes - 1}, one for each "
-            f"row of `probabilities`. Received: {one_line(repr(labels), length=80)}"
+            f"row of `probabilities`. Received: {short(labels)}"
         )
 
 
@@ -146,7 +146,7 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
     if not is_int(successes) or not 0 <= successes <= trials:
         raise UsageError(
             f"`successes` must be a whole number from 0 to {trials}. "
-            f"Received: {one_line(repr(successes), length=80)}"
+            f"Received: {short(successes)}"
         )
     interval = binomtest(successes, trials).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)

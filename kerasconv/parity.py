@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasconv import backends
-from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError
+from kerasconv.files import check_path
 
 __all__ = ["measure", "measure_all", "probabilities"]
 

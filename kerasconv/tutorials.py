@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import files
-from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.files import check_path
 
 if TYPE_CHECKING:
     import keras

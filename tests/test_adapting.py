@@ -1,14 +1,14 @@
 """Networks for another question, and cards that say what the answers mean."""
 
 import json
-import sys
 import warnings
 
 import numpy as np
 import pytest
+import test_cli
 from PIL import Image, ImageOps
 
-from kerasconv import cli, digits, models, pictures
+from kerasconv import digits, models, pictures
 from kerasconv._keras import keras
 from kerasconv.cli import _own as folder_commands
 from kerasconv.errors import KerasconvError, UsageError
@@ -192,18 +192,7 @@ def said(path):
     return names, keras.ops.convert_to_numpy(load_model(path)(images))
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process: exit status, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasconv", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
+run = test_cli.run
 
 
 NAMES = ["ham\\x1b[2J", "spam"]

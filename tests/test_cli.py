@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -25,11 +26,12 @@ from kerasconv.models import _card, find_card, mnist_cnn
 from kerasconv.reading import Reader
 
 
-class Ended:
+class Ended(NamedTuple):
     """How a command ended: its exit status and what it wrote."""
 
-    def __init__(self, status, out, err):
-        self.status, self.out, self.err = status, out, err
+    status: int
+    out: str
+    err: str
 
     def is_one_line(self, *words):
         assert self.err.startswith("kerasconv: error: ")

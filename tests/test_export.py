@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_cli
 from contract import on_the_first
 
-from kerasconv import backends, cli, files, layers
+from kerasconv import backends, files, layers
 from kerasconv import export as exports
 from kerasconv._keras import keras
 from kerasconv.data import DATASETS
@@ -550,23 +551,12 @@ def test_tracing_for_other_runtimes_changes_no_value(digits):
         np.testing.assert_allclose(portable, usual, atol=1e-5)
 
 
-class Ended:
-    """How a command ended."""
-
-    def __init__(self, status, out, err):
-        self.status, self.out, self.err = status, out, err
+command = test_cli.run
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasconv", "export", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return Ended(ended.value.code, captured.out, captured.err)
-
-    return run
+def run(command):
+    return functools.partial(command, "export")
 
 
 class TestTheCommand:

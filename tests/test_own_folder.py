@@ -3,16 +3,16 @@
 import errno
 import json
 import os
-import sys
 import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
+import test_cli
 from contract import trains_on_one
 from PIL import Image
 
-from kerasconv import cli, digits, models, plotting, training, untrusted
+from kerasconv import digits, models, plotting, training, untrusted
 from kerasconv.cli import _app, _zoo
 from kerasconv.errors import KerasconvError, UsageError
 from kerasconv.training import folder as folders
@@ -37,17 +37,7 @@ def draw(tmp_path):
     return drawn
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process: exit status, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kerasconv", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
-
-    return run
+run = test_cli.run
 
 
 def listed(root):

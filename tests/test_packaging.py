@@ -32,7 +32,9 @@ def built(tmp_path_factory):
     """The wheel and the sdist, built from the checkout."""
     out = tmp_path_factory.mktemp("dist")
     code = (
-        "import sys; from hatchling import build;"
+        # pip builds where nothing is but what the project's build-system asks for.
+        "import sys; sys.modules.update(numpy=None, keras=None);"
+        "from hatchling import build;"
         "build.build_wheel(sys.argv[1]); build.build_sdist(sys.argv[1])"
     )
     subprocess.run(

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from kerasconv import __version__, backends, pictures
-from kerasconv._arguments import check_path, check_paths
 from kerasconv.batch import containers, edges, manifest, sources
 from kerasconv.batch.engines import ENGINES
 from kerasconv.batch.shards import FORMATS, Parts, Work
 from kerasconv.batch.sources import SHARD_SIZE, Shard
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.files import check_path, check_paths
 from kerasconv.reading import Reader
 
 __all__ = [

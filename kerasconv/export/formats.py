@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kerasconv import backends
-from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError, UsageError, meant
+from kerasconv.files import check_path
 
 __all__ = ["FORMATS", "Format", "check", "writers_of"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
 from kerasconv._arguments import check_int, check_model
-from kerasconv.errors import KerasconvError, UsageError, one_line, printable
+from kerasconv.errors import KerasconvError, UsageError, one_line, printable, short
 from kerasconv.models._card import (
     Card,
     file_digest,
@@ -154,7 +154,7 @@ def _check_card(card: Any) -> None:
     if not isinstance(card, Card):
         raise UsageError(
             "`card` must be a Card, as `kerasconv.models.card_of` finds it, or None. "
-            f"Received: {one_line(repr(card), length=80)}"
+            f"Received: {short(card)}"
         )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from kerasconv._arguments import check_paths
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.files import check_paths
 
 # Pictures that Pillow reads with a plugin or not at all. To pass a phone's by without a
 # word would be to lose them.

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from kerasconv import files
-from kerasconv._arguments import BORDER_MODES, as_array, check_choice, check_path
+from kerasconv._arguments import BORDER_MODES, as_array, check_choice
 from kerasconv.errors import UsageError
+from kerasconv.files import check_path
 from kerasconv.kernels import OPERATORS
 
 # What `output` means as an axis of (height, width): x runs along the rows.

@@ -11,9 +11,9 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kerasconv._arguments import check_path
 from kerasconv._pixels import to_unit, unit_range
 from kerasconv.errors import KerasconvError, one_line
+from kerasconv.files import check_path
 from kerasconv.pictures.find import NOT_PICTURES, why_no_file
 from kerasconv.pictures.ink import side_of
 

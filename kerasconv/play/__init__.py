@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import files, untrusted
-from kerasconv._arguments import check_path
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.files import check_path
 from kerasconv.models import Card, _card, _own, card_of, class_names
 from kerasconv.play import convert
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasconv._arguments import check_int
-from kerasconv.errors import UsageError, one_line, printable
+from kerasconv.errors import UsageError, printable, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def need(things: Any, argument: str) -> None:
     if not hasattr(things, "items"):
         raise UsageError(
             f"`{argument}` must be a mapping with names as keys, a dict. "
-            f"Received: {one_line(repr(things), length=80)}"
+            f"Received: {short(things)}"
         )
     if not len(things):
         raise ValueError(f"`{argument}` must not be empty. Received: {things!r}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasconv import files
-from kerasconv._arguments import check_path
 from kerasconv.errors import UsageError
+from kerasconv.files import check_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -254,7 +254,7 @@ def _pairs(dataset: Any) -> Iterator[tuple[Any, Any]]:
         ) from error
 
 
-def check_share(share: Any) -> None:
+def check_validation(share: Any) -> None:
     """Refuse what is no share of the pictures."""
     if not isinstance(share, int | float) or not 0 < share < 1:
         raise UsageError(f"`validation` must be above 0, below 1. Received: {share!r}")
@@ -271,7 +271,7 @@ def held_out(
         )
     if "validation" in split:
         return split
-    check_share(share)
+    check_validation(share)
     rows = np.flatnonzero(split == "train")
     if not len(rows):
         return split

@@ -29,7 +29,7 @@ from kerasconv.training import feeding, fitting, own_card, shipping
 from kerasconv.training.folder import Pictures
 from kerasconv.training.gathering import (
     check_counts,
-    check_share,
+    check_validation,
     from_arrays,
     from_folder,
     held_out,
@@ -214,7 +214,7 @@ def train_own(
                 f"{each!r}"
             )
     if isinstance(validation, int | float):
-        check_share(validation)
+        check_validation(validation)
     cards.check_writer()
     fitting.check_trains()
     source = None if start is None else _source(start, architecture)

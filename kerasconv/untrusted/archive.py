@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from kerasconv import files
-from kerasconv._arguments import check_path
-from kerasconv.errors import KerasconvError, UsageError, one_line
+from kerasconv.errors import KerasconvError, UsageError, one_line, short
+from kerasconv.files import check_path
 from kerasconv.untrusted import allowed, hdf5
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
         raise UsageError(
             "`model` must be a built Keras model; for one of the zoo or a file, see "
             "`kerasconv.models.load_model`. "
-            f"Received: model={one_line(repr(model), length=80)}"
+            f"Received: model={short(model)}"
         )
     path = Path(check_path("path", path))
     if path.suffix != ".keras":

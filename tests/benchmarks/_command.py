@@ -158,6 +158,17 @@ def _settled(backend: str) -> dict[str, str]:
     return {**os.environ, **threads, **settled, **quiet}
 
 
+def report(
+    options: argparse.Namespace, table: Callable[[dict], str], **found: Any
+) -> None:
+    """Print figures as a table, and keep them with their facts where --json says."""
+    facts = _facts(options.rounds)
+    found = {key: facts[key] for key in ("date", "cpus", "rounds")} | found
+    print(table(found))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def _installed(backend: str) -> bool:
     # Keras's numpy backend computes its convolutions with JAX.
     needed = "jax" if backend == "numpy" else backend

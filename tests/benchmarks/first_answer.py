@@ -9,7 +9,6 @@ processor time (of all threads). The target: at most 0.4 s more on the clock.
 """
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -105,11 +104,7 @@ def main():
             measured(name, path, label, options.rounds)
             for name in filter(command._installed, names)
         ]
-    facts = command._facts(options.rounds)
-    found = {key: facts[key] for key in ("date", "cpus", "rounds")} | {"rows": rows}
-    print(table(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    command.report(options, table, rows=rows)
 
 
 if __name__ == "__main__":

@@ -178,12 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         timed[0]["memory"] = kept[0]  # of its eager calls
         rows += timed
-    facts = command._facts(options.rounds)
-    found = {key: facts[key] for key in ("date", "cpus", "rounds")}
-    found |= {"shapes": options.shapes, "rows": rows}
-    print(table(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    command.report(options, table, shapes=options.shapes, rows=rows)
     return 0
 
 

@@ -98,12 +98,7 @@ def main():
         if found is None:
             return 1
         rows += found
-    facts = command._facts(options.rounds)
-    found = {key: facts[key] for key in ("date", "cpus", "rounds")}
-    found |= {"images": options.images, "rows": rows}
-    print(table(found))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    command.report(options, table, images=options.images, rows=rows)
     return 0
 
 
