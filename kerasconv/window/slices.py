@@ -7,7 +7,7 @@ other formulations (in `backends/`) are this one in another order.
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,9 @@ __all__ = [
 # -------------------------------------------------------------------- the sum
 
 
-def correlate(x: Any, kernels: Any, window: Any) -> list[Any]:
+def correlate(
+    x: Any, kernels: Any, window: Any, hold: Callable | None = None
+) -> list[Any]:
     """The sums over every window of x, one tensor a kernel.
 
     A kernel that is an outer product is applied axis by axis.
@@ -49,6 +51,9 @@ def correlate(x: Any, kernels: Any, window: Any) -> list[Any]:
         x: Tensor `(batch, *spatial, channels)`, or channels first.
         kernels: `Kernels`; or a tensor of weights `(*size)` or `(*size, channels)`.
         window: `Window` of the kernels' size.
+        hold: Function that has a tensor computed before anything that needs it. With
+            it the axes come in their own order, of which a compiler may make better
+            loops: a difference of what is held is exact too.
     """
     x, steps = pad(x, window), window.steps()
     positions = window.positions()
@@ -65,11 +70,13 @@ def correlate(x: Any, kernels: Any, window: Any) -> list[Any]:
             pairs = pairs or [(0.0, positions[0])]
             sums.append(_weighted([(w, _tap(x, i, steps)) for w, i in pairs]))
         else:
-            y = x
-            # Differences first: what smooths them then has zeros to sum.
-            for line, step in sorted(
-                zip(factors, steps, strict=True), key=lambda pair: not cancel(pair[0])
-            ):
+            y, lines = x, list(zip(factors, steps, strict=True))
+            if hold is None:
+                # Differences first: what smooths them then has zeros to sum.
+                lines.sort(key=lambda pair: not cancel(pair[0]))
+            for line, step in lines:
+                if hold is not None and y is not x and cancel(line):
+                    y = hold(y)
                 nonzero = [(w, i) for i, w in enumerate(line) if w]
                 y = _weighted([(w, _tap(y, (i,), [step])) for w, i in nonzero])
             sums.append(y)

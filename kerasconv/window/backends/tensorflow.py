@@ -118,11 +118,11 @@ def constant_sums(x, kernels, window, start, finish):
     def summed(x):
         def backward(*by_results):
             merged, grid = merge(x, window)
-            kept = _barrier(correlate(merged, kernels, grid))
+            kept = _barrier(*correlate(merged, kernels, grid, hold=_held))
             with tf.GradientTape() as tape:
                 tape.watch(kept)
                 results = [unmerge(y, grid) for y in finish(kept)]
-            by_sums = _barrier(tape.gradient(results, kept, list(by_results)))
+            by_sums = _barrier(*tape.gradient(results, kept, list(by_results)))
             return reshape(_transposed(by_sums, merged, kernels, grid), tf.shape(x))
 
         written = written_sums(x, kernels, window, finish, _empty_like, _overwrite)
@@ -150,7 +150,7 @@ def _transposed(by_sums, x, kernels, window):
     return tape.gradient(padded, x, total(terms))
 
 
-def _barrier(tensors):
+def _barrier(*tensors):
     """The tensors themselves, each computed before anything that needs it."""
 
     @tf.custom_gradient
@@ -161,6 +161,10 @@ def _barrier(tensors):
         return results, lambda *gradients: gradients
 
     return kept(*tensors)
+
+
+def _held(tensor):
+    return _barrier(tensor)[0]
 
 
 def _empty_like(x):
