@@ -317,11 +317,18 @@ def test_two_checkouts_are_compared_round_by_round():
     rows = [{"layer": "Sobel"}, {"layer": "Prewitt"}]
     here = process(rows, [1, 10], [2, 20], [9, 30])
     there = process(rows, [2, 10], [2, 10], [3, 10])
-    sobel, prewitt = against.compared([here, there], rounds=3)
+    rows = list(against.compared([here, there], rounds=3))
+    sobel, prewitt = (against.fastest([row]) for row in rows)
     assert sobel == {"layer": "Sobel", "ms": [2000, 2000], "ratio": 1,
                      "quartiles": [0.75, 2]}  # fmt: skip
     assert prewitt["ratio"] == 2
     assert here.stdin.getvalue() == there.stdin.getvalue() == "go\n" * 3
+
+
+def test_of_several_starts_the_fastest_of_either_checkout_counts():
+    slow_here, slow_there = [[0.013] * 3, [0.005] * 3], [[0.005] * 3, [0.012] * 3]
+    row = against.fastest([({}, slow_here), ({}, slow_there)])
+    assert (row["ms"], row["ratio"]) == ([5, 5], 1)
 
 
 def test_two_checkouts_that_run_other_rows_are_not_compared():
