@@ -7,7 +7,10 @@ Keras know the layers, so that it can load files that hold some.
 
 import importlib
 import pkgutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasconv.reading import read_digits
 
 __version__ = "0.2.0.dev0"
 

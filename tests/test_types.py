@@ -19,7 +19,7 @@ PROGRAM = """# mypy: warn-unused-ignores
 import keras
 import numpy as np
 
-from kerasconv import kernels, layers, ops
+from kerasconv import kernels, layers, ops, read_digits
 from kerasconv.digits import load_digits
 from kerasconv.layers import (
     FixedConv, L2Pool, LearnedConv, LpPool, PrewittConv, SobelConv, WeightedPool,
@@ -56,6 +56,7 @@ model = keras.Sequential([keras.Input((28, 28, 1)), SobelConv(), layers.L2Pool(2
 images, labels = load_digits()
 network = mnist_cnn(weights=None, pooling="l2", dropout=0.25)
 answers: np.ndarray = Predictor(network)(images[:2])
+text: str | None = read_digits(images[0], model=network, single=True).text
 """
 
 # Each is refused, by mypy (with that code) and when it runs.
@@ -78,6 +79,7 @@ WRONG = {
     "ops.conv(x)": "call-arg",
     "kernels.sobel(axis='x')": "arg-type",
     "mnist_cnn(dropout='half')": "arg-type",
+    "read_digits(images[0], network, min_confidence='half')": "arg-type",
 }
 
 
