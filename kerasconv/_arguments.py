@@ -32,10 +32,13 @@ __all__ = [
     "check_ints",
     "check_model",
     "check_name",
+    "check_number",
     "check_odd",
     "check_order",
+    "check_range",
     "check_rank",
     "check_real",
+    "check_seed",
     "check_share",
     "check_text",
     "is_int",
@@ -101,7 +104,7 @@ def check_choice(name: str, value: Any, choices: Sequence[str | None]) -> Any:
     """`value`, which must be one of `choices`."""
     known = value is None or isinstance(value, str)
     if not known or value not in choices:
-        raise ValueError(
+        raise UsageError(
             f"`{name}` must be one of {tuple(choices)}. Received: {name}={short(value)}"
         )
     return value
@@ -118,7 +121,7 @@ def check_name(name: str, value: Any, choices: Sequence[str]) -> str:
 def check_bool(name: str, value: Any) -> bool:
     """`value`, which must be True or False."""
     if not isinstance(value, bool):
-        raise ValueError(
+        raise UsageError(
             f"`{name}` must be True or False. Received: {name}={short(value)}"
         )
     return value
@@ -186,7 +189,9 @@ def check_order(p: Any) -> int | float:
     """`p` as a plain number, which must be the order of a norm."""
     valid = isinstance(p, (int, float, np.integer, np.floating))
     if not valid or isinstance(p, bool) or not 1 <= p < math.inf:
-        raise ValueError(f"`p` must be a finite number, 1 or more. Received: p={p!r}")
+        raise ValueError(
+            f"`p` must be a finite number, 1 or more. Received: p={short(p)}"
+        )
     return int(p) if p == int(p) else float(p)
 
 
@@ -196,7 +201,8 @@ def check_axis(axis: Any) -> int | tuple[int, ...] | None:
     for a in axis if many else (axis,):
         if (a is not None or many) and not is_int(a):
             raise ValueError(
-                f"`axis` must be None, an int or several ints. Received: axis={axis!r}"
+                "`axis` must be None, an int or several ints. "
+                f"Received: axis={short(axis)}"
             )
     return tuple(int(a) for a in axis) if many else axis if axis is None else int(axis)
 
@@ -209,6 +215,41 @@ def check_share(name: str, value: Any) -> float:
             f"`{name}` must be a number from 0 to 1. Received: {name}={short(value)}"
         )
     return float(value)
+
+
+def check_number(name: str, value: Any) -> float:
+    """`value`, which must be a finite number, 0 or more."""
+    valid = isinstance(value, (int, float, np.integer, np.floating))
+    if not valid or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise UsageError(
+            f"`{name}` must be a finite number, 0 or more. "
+            f"Received: {name}={short(value)}"
+        )
+    return value
+
+
+def check_range(name: str, value: Any) -> tuple[Any, Any]:
+    """`value`, which must be the least and the largest value of an image."""
+    try:
+        least, largest = value
+        valid = bool(np.isfinite([least, largest]).all() and least < largest)
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise UsageError(
+            f"`{name}` must be the least and the largest value of an image. "
+            f"Received: {name}={short(value)}"
+        )
+    return least, largest
+
+
+def check_seed(value: Any) -> int:
+    """`value`, which must seed random numbers."""
+    if not is_int(value) or not 0 <= value < 2**32:
+        raise UsageError(
+            f"`seed` must be an int from 0 to 2**32 - 1. Received: seed={short(value)}"
+        )
+    return int(value)
 
 
 def check_text(name: str, value: Any) -> str:
@@ -301,7 +342,7 @@ def check_rank(rank: Any) -> int | None:
     if rank is not None and not (is_int(rank) and rank in RANKS):
         raise ValueError(
             f"`rank` must be None or the number of spatial axes, 1, 2 or 3. "
-            f"Received: rank={rank!r}"
+            f"Received: rank={short(rank)}"
         )
     return None if rank is None else int(rank)
 

@@ -8,12 +8,34 @@ from typing import Any
 
 import numpy as np
 
+from kerasconv._arguments import (
+    check_given,
+    check_int,
+    check_number,
+    check_seed,
+    check_share,
+)
 from kerasconv._keras import keras
 
 __all__ = ["RandomGain", "RandomInversion", "RandomNoise", "RandomWarp"]
 
 
-class _RandomPerImage(keras.layers.Layer):
+class _OfImages(keras.layers.Layer):
+    """Base: refuses what are no images before Keras makes a tensor of it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As of every Keras layer."""
+        if args:
+            check_given("images", args[0], lists=False)
+            if len(args[0].shape) != 4:
+                raise ValueError(
+                    "`images` must have four axes: batch, height, width, channels. "
+                    f"Received: shape {tuple(args[0].shape)}"
+                )
+        return super().__call__(*args, **kwargs)
+
+
+class _RandomPerImage(_OfImages):
     """Base: a strength for each image, and a change by it in training.
 
     Args:
@@ -24,12 +46,8 @@ class _RandomPerImage(keras.layers.Layer):
 
     def __init__(self, factor: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 <= factor <= 1:
-            raise ValueError(
-                f"`factor` must be from 0 to 1. Received: factor={factor!r}"
-            )
-        self.factor = factor
-        self.seed = seed
+        self.factor = check_share("factor", factor)
+        self.seed = None if seed is None else check_seed(seed)
         self.generator = keras.random.SeedGenerator(seed)
 
     def change(self, images: Any, uniform: Any) -> Any:
@@ -108,7 +126,7 @@ class RandomInversion(_RandomPerImage):
 
 
 @keras.saving.register_keras_serializable(package="kerasconv")
-class RandomWarp(keras.layers.Layer):
+class RandomWarp(_OfImages):
     """Turns, scales, shears, shifts and bends each image, in one interpolation.
 
     `keras.layers.RandomRotation`, `RandomZoom`, `RandomShear`, `RandomTranslation` and
@@ -148,9 +166,11 @@ class RandomWarp(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.rotation, self.zoom, self.shear = rotation, zoom, shear
-        self.shift, self.bend, self.grid = shift, bend, grid
-        self.seed = seed
+        self.rotation = check_number("rotation", rotation)
+        self.zoom, self.shear = check_number("zoom", zoom), check_number("shear", shear)
+        self.shift, self.bend = check_number("shift", shift), check_number("bend", bend)
+        self.grid = check_int("grid", grid)
+        self.seed = None if seed is None else check_seed(seed)
         self.generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: Any, training: bool = False) -> Any:

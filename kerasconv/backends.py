@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasconv.errors import KerasconvError, UsageError, meant
+from kerasconv.errors import KerasconvError, check_known
 
 __all__ = [
     "BACKENDS",
@@ -80,7 +80,12 @@ def installed() -> list[str]:
 
 
 def version(name: str) -> str | None:
-    """The version of what the backend needs, or None if it is not installed."""
+    """The version of what the backend needs, or None if it is not installed.
+
+    Raises:
+        UsageError: the name is no Keras backend.
+    """
+    check_name(name)
     if not _is_installed(name):
         return None
     module = BACKENDS[name].modules[0]
@@ -196,10 +201,7 @@ def check_name(name: str, source: str = "") -> None:
     Raises:
         UsageError: there is no such backend.
     """
-    if name not in BACKENDS:
-        raise UsageError(
-            f"unknown backend {name!r}{_from(source)}; {meant(name, BACKENDS)}"
-        )
+    check_known(f"backend{_from(source)}", name, BACKENDS)
 
 
 def _from(source: str) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from kerasconv._arguments import as_array
-from kerasconv.errors import UsageError
+from kerasconv._arguments import as_array, check_choice, check_seed
+from kerasconv.errors import UsageError, short
 
 __all__ = ["FAMILIES", "MNIST_C", "corrupt", "evaluate"]
 
@@ -180,10 +180,8 @@ def corrupt(images: np.ndarray, family: str, seed: int = 0) -> np.ndarray:
         >>> corrupt(image, "brightness").max()
         128
     """
-    if family not in FAMILIES:
-        raise UsageError(
-            f"`family` must be one of {', '.join(FAMILIES)}. Received: {family!r}"
-        )
+    check_choice("family", family, tuple(FAMILIES))
+    check_seed(seed)
     images = as_array("images", images)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 1:
         raise UsageError(
@@ -206,7 +204,16 @@ def evaluate(
         predictor: Images to probabilities, such as `kerasconv.predict.Predictor`.
         images: uint8, shape (n, height, width, 1).
         labels: Class of each image.
+
+    Raises:
+        UsageError: the images, the labels or what the predictor gives are others.
     """
+    labels = as_array("labels", labels, 1)
+    if not callable(predictor) or len(labels) != len(images):
+        raise UsageError(
+            "`predictor` must be a function of images, and `labels` one for each. "
+            f"Received: {short(predictor)}, {len(labels)} labels, {len(images)} images"
+        )
     accuracy = {}
     for family in FAMILIES:
         corrupted = corrupt(images, family)

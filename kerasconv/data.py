@@ -23,8 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasconv._arguments import as_array, check_bool, check_choice
 from kerasconv.corruptions import MNIST_C
-from kerasconv.errors import KerasconvError, UsageError, meant, one_line
+from kerasconv.errors import KerasconvError, UsageError, check_known, one_line
+from kerasconv.files import check_path
 
 __all__ = ["DATASETS", "Dataset", "digest", "load"]
 
@@ -188,13 +190,11 @@ def load(
         >>> images.shape
         (10000, 28, 28, 1)
     """
-    if name not in DATASETS:
-        raise UsageError(f"unknown data set {name!r}; {meant(name, DATASETS)}")
-    dataset = DATASETS[name]
-    if split not in dataset.splits:
-        raise UsageError(
-            f"`split` must be one of {dataset.splits}. Received: split={split!r}"
-        )
+    dataset = DATASETS[check_known("data set", name, DATASETS)]
+    check_choice("split", split, dataset.splits)
+    check_bool("download", download)
+    if data_dir is not None:
+        check_path("data_dir", data_dir)
     places = _places(data_dir)
     for place in places:
         if folder := _published(dataset, place):
@@ -229,7 +229,18 @@ def load(
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:
-    """SHA-256 over the pixels and labels, whatever files they came from."""
+    """SHA-256 over the pixels and labels, whatever files they came from.
+
+    Raises:
+        UsageError: they are no arrays of whole numbers.
+    """
+    images, labels = as_array("images", images), as_array("labels", labels)
+    for name, values in (("images", images), ("labels", labels)):
+        if not values.ndim or values.dtype.kind not in "biu":
+            raise UsageError(
+                f"`{name}` must be an array of whole numbers. Received: "
+                f"{values.dtype} of shape {values.shape}"
+            )
     sha = hashlib.sha256()
     for start in range(0, len(images), 1000):  # a piece at a time: they may be many
         sha.update(

@@ -6,11 +6,13 @@ program catches `KerasconvError` (or `ValueError` for a `UsageError`).
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
 __all__ = [
     "KerasconvError",
     "UsageError",
+    "check_known",
     "in_a_cell",
     "meant",
     "one_line",
@@ -115,6 +117,26 @@ def meant(name: object, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.8)
     return f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}"
+
+
+def check_known(what: str, name: Any, known: Collection[str]) -> str:
+    """`name`, which must be one of those that there are.
+
+    Args:
+        what: What is called so.
+        name: What was asked for, of any type.
+        known: What there is.
+
+    Raises:
+        UsageError: there is none; the message names the nearest.
+
+    Example:
+        >>> check_known("backend", "jax", ["jax", "torch"])
+        'jax'
+    """
+    if not isinstance(name, str) or name not in known:
+        raise UsageError(f"unknown {what} {short(name)}; {meant(name, known)}")
+    return name
 
 
 class KerasconvError(Exception):

@@ -128,7 +128,7 @@ def laplacian(rank: int = 2) -> np.ndarray:
     >>> kernels.laplacian(rank=1)
     array([ 1., -2.,  1.])
     """
-    rank = check_int("rank", rank)
+    rank = _check_rank(rank)
     second, identity = np.array([1.0, -2.0, 1.0]), np.array([0.0, 1.0, 0.0])
     return sum(
         _outer([second if a == axis else identity for a in range(rank)])
@@ -222,19 +222,29 @@ def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
     if not all(-rank <= a < rank for a in axes):
         raise ValueError(
             f"`axis` must lie from {-rank} to {rank - 1} on an input of {rank} "
-            f"spatial axes. Received: axis={axis!r}"
+            f"spatial axes. Received: axis={short(axis)}"
         )
     axes = tuple(a % rank for a in axes)
     if not axes or len(set(axes)) != len(axes):
         raise ValueError(
-            f"`axis` must name at least one axis, each once. Received: axis={axis!r}"
+            "`axis` must name at least one axis, each once. "
+            f"Received: axis={short(axis)}"
         )
     return axes
 
 
+def _check_rank(rank: Any) -> int:
+    # Of ten axes a kernel has 59,049 weights; of twenty it would fill the memory.
+    if not is_int(rank) or not 1 <= rank <= 10:
+        raise ValueError(
+            f"`rank` must be an int from 1 to 10. Received: rank={short(rank)}"
+        )
+    return int(rank)
+
+
 def _derivatives(difference, smooth, rank, axis, normalize):
     """`difference` along each of the axes, `smooth` along every other."""
-    rank = check_int("rank", rank)
+    rank = _check_rank(rank)
     check_choice("normalize", normalize, NORMALIZATIONS)
     if normalize is not None:
         smooth = smooth / smooth.sum()

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasconv import backends
 from kerasconv.errors import KerasconvError
-from kerasconv.files import check_path
+from kerasconv.files import check_path, check_paths
 
 __all__ = ["measure", "measure_all", "probabilities"]
 
@@ -29,11 +29,12 @@ def measure(path: str | os.PathLike) -> dict[str, float]:
         For every installed backend its largest difference from any other, and
         under "largest" the largest of all.
     """
-    return measure_all([path])[0]
+    return measure_all([check_path("path", path)])[0]
 
 
 def measure_all(paths: Sequence[str | os.PathLike]) -> list[dict[str, float]]:
     """As `measure` for each of several files, in one process a backend."""
+    paths = check_paths("paths", paths)
     answers = {name: probabilities(name, *paths) for name in backends.installed()}
     found = []
     for i in range(len(paths)):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kerasconv._arguments import check_model, is_int
+from kerasconv._arguments import check_model, check_range, is_int
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
-from kerasconv.errors import KerasconvError
+from kerasconv.errors import KerasconvError, short
 
 if TYPE_CHECKING:
     from kerasconv.compiled.steps import Step
@@ -104,7 +104,8 @@ class Predictor:
     ) -> None:
         if batch_size is not None and not (is_int(batch_size) and batch_size >= 1):
             raise ValueError(
-                f"`batch_size` must be a positive int or None. Received: {batch_size!r}"
+                "`batch_size` must be a positive int or None. "
+                f"Received: {short(batch_size)}"
             )
         check_model(model)
         if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -119,13 +120,8 @@ class Predictor:
                 f"shape {self.input_shape}"
             )
         _check_floats(model)
-        if not _is_range(input_range):
-            raise ValueError(
-                "`input_range` must be the least and the largest value of an image. "
-                f"Received: {input_range!r}"
-            )
         self.batch_size = batch_size
-        self.input_range = input_range[0], input_range[1]
+        self.input_range = check_range("input_range", input_range)
         self._model = model
         with _tracing:
             self._weights = _weights_of(model)
@@ -378,15 +374,6 @@ def feature_maps(model: "keras.Model", image: np.ndarray) -> dict[str, np.ndarra
         layer.name: keras.ops.convert_to_numpy(output)[0]
         for layer, output in zip(layers, outputs, strict=True)
     }
-
-
-def _is_range(given: Any) -> bool:
-    """Whether this is two numbers, the lesser first."""
-    try:
-        least, largest = given
-        return bool(np.isfinite(given).all() and least < largest)
-    except (TypeError, ValueError):
-        return False
 
 
 def _check_floats(model: Any) -> None:

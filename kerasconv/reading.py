@@ -12,7 +12,7 @@ import numpy as np
 from PIL.Image import Image
 
 from kerasconv import pictures
-from kerasconv._arguments import check_int, check_model, check_share
+from kerasconv._arguments import check_bool, check_int, check_model, check_share
 from kerasconv._pixels import unit_range
 from kerasconv.errors import KerasconvError, UsageError, one_line
 from kerasconv.pictures import judge, scene
@@ -187,6 +187,8 @@ class Reader:
         from kerasconv.models._own import check_answers
         from kerasconv.predict import Predictor
 
+        check_bool("trust", trust)
+        check_bool("single", single)
         self.card = None
         network: Any = model
         if isinstance(model, str | os.PathLike):
@@ -197,7 +199,7 @@ class Reader:
         self.classes = classes_of(self.card)
         count = 10 if self.classes is None else len(self.classes)
         if check_int("top", top) > count:
-            raise UsageError(f"top must be from 1 to {count}, not {top}")
+            raise UsageError(f"`top` must be from 1 to {count}. Received: top={top}")
         takes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
         gives = [tuple(tensor.shape[1:]) for tensor in network.outputs]
         digit = (pictures.FIELD, pictures.FIELD, 1)

@@ -158,5 +158,5 @@ def test_a_warp_goes_as_far_as_asked():
 
 
 def test_a_factor_out_of_range_is_named():
-    with pytest.raises(ValueError, match=r"`factor` must be from 0 to 1.*factor=2"):
+    with pytest.raises(ValueError, match=r"`factor` must be .* 0 to 1\..*factor=2"):
         RandomGain(2)

@@ -21,7 +21,7 @@ def test_there_are_as_many_families_as_in_mnist_c():
 
 
 def test_an_unknown_family_is_refused_with_the_known(images):
-    with pytest.raises(UsageError, match=r"one of shot_noise, .*'fogg'"):
+    with pytest.raises(UsageError, match=r"one of .'shot_noise', .*'fogg'"):
         corruptions.corrupt(images, "fogg")
 
 

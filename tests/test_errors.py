@@ -11,7 +11,7 @@ pytestmark = pytest.mark.once
 
 
 def test_the_example_of_the_docstring_runs():
-    assert doctest.testmod(errors).attempted == 7
+    assert doctest.testmod(errors).attempted == 8
     assert doctest.testmod(errors).failed == 0
 
 

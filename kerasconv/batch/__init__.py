@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasconv import __version__, backends, pictures
+from kerasconv._arguments import check_choice, check_int, is_int
 from kerasconv.batch import containers, edges, manifest, sources
 from kerasconv.batch.engines import ENGINES
 from kerasconv.batch.shards import FORMATS, Parts, Work
@@ -130,10 +131,8 @@ def plan(
         UsageError: the source is not there, or the folder is not this run's.
         KerasconvError: the folder cannot be written, or a library is missing.
     """
-    if format not in FORMATS:
-        raise UsageError(f"`format` must be one of {FORMATS}. Received: {format!r}")
-    if shard_size < 1:
-        raise UsageError(f"`shard_size` must be at least 1. Received: {shard_size}")
+    check_choice("format", format, FORMATS)
+    check_int("shard_size", shard_size)
     if format == "parquet":
         containers.needed("pyarrow.parquet", "writes Parquet")
     names, out = check_paths("source", source), check_path("out", out)
@@ -287,7 +286,7 @@ def run(
         {'ok': 5000}
     """
     check_engine(engine, workers, address)
-    if max_errors is not None and max_errors < 0:
+    if max_errors is not None and not (is_int(max_errors) and max_errors >= 0):
         raise UsageError(f"`max_errors` must be at least 0. Received: {max_errors}")
     return work_off(
         plan(source, out, **options),
@@ -298,11 +297,9 @@ def run(
 
 def check_engine(engine: str, workers: int | None, address: str | None) -> None:
     """Refuse what no engine can do, and an engine that is not installed."""
-    if engine not in ENGINES:
-        names = " or ".join(ENGINES)
-        raise UsageError(f"`engine` must be {names}. Received: {engine!r}")
-    if workers is not None and workers < 1:
-        raise UsageError(f"`workers` must be at least 1. Received: {workers}")
+    check_choice("engine", engine, tuple(ENGINES))
+    if workers is not None:
+        check_int("workers", workers)
     if address is not None and engine != "ray":
         raise UsageError(
             "`address` is that of a Ray cluster: give it with `engine` ray"

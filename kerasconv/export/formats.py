@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kerasconv import backends
-from kerasconv.errors import KerasconvError, UsageError, meant
+from kerasconv.errors import KerasconvError, UsageError, check_known
 from kerasconv.files import check_path
 
 __all__ = ["FORMATS", "Format", "check", "writers_of"]
@@ -66,8 +66,7 @@ def check(format: str, path: str | os.PathLike) -> Path:
         UsageError: no such format, or a path that it cannot have.
         KerasconvError: what writes or runs the format is not installed.
     """
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}; {meant(format, FORMATS)}")
+    check_known("format", format, FORMATS)
     path = Path(os.path.expanduser(check_path("path", path)))
     suffix = FORMATS[format].suffix
     if suffix and (path.suffix != suffix or path.is_dir()):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasconv import __version__, backends, files
-from kerasconv.errors import KerasconvError, UsageError, one_line
+from kerasconv._arguments import check_range
+from kerasconv.errors import KerasconvError, UsageError, one_line, short
 from kerasconv.export.formats import FORMATS, check, writers_of
 
 if TYPE_CHECKING:
@@ -190,18 +191,16 @@ def _checked_facts(
 ) -> dict[str, str]:
     facts = {}
     if input_range is not None:
-        if len(input_range) != 2 or not input_range[0] < input_range[1]:
-            raise UsageError(
-                "`input_range` must be the least and the largest value of an image. "
-                f"Received: {input_range!r}"
-            )
+        input_range = check_range("input_range", input_range)
         facts["input_range"] = json.dumps([float(n) for n in input_range])
     if class_names is not None:
         classes = model.outputs[0].shape[-1]
-        if isinstance(class_names, str) or len(class_names) != classes:
+        named = isinstance(class_names, list | tuple)
+        named = named and all(isinstance(name, str) for name in class_names)
+        if not named or len(class_names) != classes:
             raise UsageError(
                 f"`class_names` must be {classes} names, one for each output. "
-                f"Received: {class_names!r}"
+                f"Received: class_names={short(class_names)}"
             )
         facts["class_names"] = json.dumps(list(class_names))
     return facts

@@ -1,8 +1,14 @@
 """What each architecture declares of itself, in one place: its own file."""
 
+import functools
+import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+from kerasconv._arguments import check_bool, check_int, check_share, is_int
+from kerasconv.errors import UsageError, short
 
 # Layers by class name, with their arguments: Keras's, or those of
 # `kerasconv.augmentation` where Keras has none.
@@ -82,12 +88,15 @@ class Architecture:
         about: What it is, for its page.
         use: What it is for, and what not, for its page.
         recipes: By the name of the weights that each makes; the first is the default.
+        smallest: The least height and width of an image that its layers leave
+            something of.
     """
 
     build: Callable[..., Any]
     about: str
     use: str
     recipes: Mapping[str, Recipe]
+    smallest: int = 1
 
     @property
     def weights(self) -> str:
@@ -100,15 +109,83 @@ ARCHITECTURES: dict[str, Architecture] = {}
 
 
 def architecture(
-    *, about: str, use: str, recipes: Mapping[str, Recipe]
+    *, about: str, use: str, recipes: Mapping[str, Recipe], smallest: int = 1
 ) -> Callable[[Build], Build]:
     """Declare the function below as an architecture of the zoo.
 
-    It imports Keras in its body: the command line lists models without Keras.
+    It imports Keras in its body: the command line lists models without Keras. What
+    architectures have in common of arguments is checked here, before it is called.
     """
 
     def declare(build: Build) -> Build:
-        ARCHITECTURES[build.__name__] = Architecture(build, about, use, recipes)
-        return build
+        parameters = inspect.signature(build).parameters
+
+        @functools.wraps(build)
+        def checked(*args: Any, **given: Any) -> Any:
+            for name, value in given.items():
+                if name == "input_shape":
+                    _check_input_shape(value, smallest)
+                elif name in parameters and name in _CHECKS:
+                    _CHECKS[name](name, value)
+            return build(*args, **given)
+
+        ARCHITECTURES[build.__name__] = Architecture(
+            checked, about, use, recipes, smallest
+        )
+        return cast(Build, checked)
 
     return declare
+
+
+def _check_input_shape(shape: Any, smallest: int) -> None:
+    if (
+        not isinstance(shape, tuple | list)
+        or len(shape) != 3
+        or not all(is_int(n) and n > 0 for n in shape)
+        or min(shape[:2]) < smallest
+    ):
+        least = f", height and width at least {smallest}" if smallest > 1 else ""
+        raise UsageError(
+            "`input_shape` must be (height, width, channels), three positive "
+            f"ints{least}. Received: input_shape={short(shape)}"
+        )
+
+
+def _check_weights(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise UsageError(
+            f"`{name}` must be a name, a path or None. Received: {name}={short(value)}"
+        )
+
+
+def _check_name(name: str, value: Any) -> None:
+    # Keras takes no other: it puts names between slashes.
+    if value is not None and (not isinstance(value, str) or "/" in value):
+        raise UsageError(
+            f"`{name}` must be a str without a slash. Received: {name}={short(value)}"
+        )
+
+
+def _check_activation(name: str, value: Any) -> None:
+    from kerasconv._keras import keras
+
+    try:
+        keras.activations.get(value)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"`{name}` must be the name of a Keras activation, a function or None. "
+            f"Received: {name}={short(value)}"
+        ) from error
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "weights": _check_weights,
+    "num_classes": check_int,
+    "units": check_int,
+    "orientations": check_int,
+    "dropout": check_share,
+    "include_top": check_bool,
+    "inhibition": check_bool,
+    "classifier_activation": _check_activation,
+    "name": _check_name,
+}

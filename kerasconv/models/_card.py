@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
 from kerasconv._arguments import check_text
-from kerasconv.errors import KerasconvError, UsageError, meant, printable
+from kerasconv.errors import KerasconvError, UsageError, meant, printable, short
 from kerasconv.models._adapt import NewHeadWarning, body, keep_body, untrained
 from kerasconv.models._architecture import ARCHITECTURES
 
@@ -194,7 +194,7 @@ def is_file_name(name: str | os.PathLike) -> bool:
     if not isinstance(name, str | os.PathLike):
         raise UsageError(
             "a model is given by its name or the path of its file, a str or a "
-            f"pathlib.Path. Received: {name!r}"
+            f"pathlib.Path. Received: {short(name)}"
         )
     if isinstance(name, os.PathLike):
         return True
@@ -264,7 +264,7 @@ def built(
                 f"this {architecture} has the convolutions of {os.fspath(weights)!r} "
                 "and a new, random head: train it before you use it",
                 NewHeadWarning,
-                stacklevel=3,
+                stacklevel=4,  # who called the architecture, which is checked first
             )
     return model
 

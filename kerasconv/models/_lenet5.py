@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     about="LeNet-5 as it is taught today: two convolutions with tanh, two average "
     "poolings, three Dense layers.",
     use=f"Meant for history and comparing. {READS_DIGITS}",
+    smallest=12,
     recipes={
         "mnist": Recipe(
             purpose="LeNet-5 as of 1998, with the optimizer of today.",

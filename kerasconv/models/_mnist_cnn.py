@@ -45,6 +45,7 @@ def _pooling(name: str) -> Recipe:
     "Conv2D(64) - MaxPooling - Flatten - Dropout - Dense(10). It takes 28x28 grey "
     "images, light ink on a ground of 0, pixels in [0, 1].",
     use=f"Meant for learning, teaching and comparing. {READS_DIGITS}",
+    smallest=10,
     recipes={
         "mnist": Recipe(
             purpose="The default: accurate, calibrated, and robust to noise, light "
@@ -169,12 +170,6 @@ def mnist_cnn(
     from kerasconv._keras import keras
     from kerasconv.layers import L2Pool, WeightedPool
 
-    if len(input_shape) != 3 or min(input_shape[:2]) < 10:
-        raise ValueError(
-            "`input_shape` must be (height, width, channels) with a height and a "
-            "width of at least 10, so that two convolutions and two poolings "
-            f"leave something. Received: input_shape={input_shape!r}"
-        )
     check_choice("pooling", pooling, ("max", "average", "l2", "weighted"))
     layers, last = keras.layers, {"data_format": "channels_last"}
     # What makes each of the two pooling layers, and its name, which is the page's own.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasconv import untrusted
-from kerasconv._arguments import check_int, check_model
+from kerasconv._arguments import check_int, check_model, is_int
 from kerasconv.errors import KerasconvError, UsageError, one_line, printable, short
 from kerasconv.models._card import (
     Card,
@@ -214,13 +214,18 @@ def prepare_as(kind: str, shape: tuple) -> "Callable[[Any], np.ndarray]":
     """What makes of a picture, or its file's bytes, floats of a shape in [0, 1]."""
     from kerasconv import pictures
 
+    if not isinstance(shape, tuple | list):
+        raise UsageError(
+            f"`shape` must be that of an image. Received: shape={short(shape)}"
+        )
     if shape == (pictures.FIELD, pictures.FIELD, 1) and kind != "resize":
         bring = {
             "digit": pictures.prepare_digit,
             "clothes": pictures.prepare_clothes,
         }[kind]
         return lambda picture: bring(_grey(picture))[..., None]
-    if len(shape) != 3 or not all(shape) or shape[-1] not in (1, 3):
+    sides = all(is_int(n) and n > 0 for n in shape)
+    if len(shape) != 3 or not sides or shape[-1] not in (1, 3):
         raise UsageError(f"the model takes {shape}, which is no image of known size")
     return lambda picture: pictures.resized(_photo(picture), shape)
 

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from kerasconv import files
-from kerasconv._arguments import BORDER_MODES, as_array, check_choice
-from kerasconv.errors import UsageError
+from kerasconv._arguments import BORDER_MODES, as_array, check_choice, is_int
+from kerasconv.errors import UsageError, short
 from kerasconv.files import check_path
 from kerasconv.kernels import OPERATORS
 
@@ -93,17 +93,10 @@ def check_edges(operator: str, output: str, border_mode: str) -> None:
     """Refuse what `edges` does not know, before anything is read.
 
     Raises:
-        UsageError: an unknown operator or output.
-        ValueError: an unknown border mode.
+        ValueError: an unknown operator, output or border mode.
     """
-    for name, value, known in (
-        ("operator", operator, OPERATORS),
-        ("output", output, OUTPUTS),
-    ):
-        if value not in known:
-            raise UsageError(
-                f"`{name}` must be one of {', '.join(known)}. Received: {value!r}"
-            )
+    check_choice("operator", operator, tuple(OPERATORS))
+    check_choice("output", output, tuple(OUTPUTS))
     check_choice("border_mode", border_mode, BORDER_MODES)
 
 
@@ -119,6 +112,7 @@ def to_pixels(values: np.ndarray, output: str = "magnitude") -> np.ndarray:
         uint8 array of the same shape.
     """
     values = as_array("values", values)
+    check_choice("output", output, tuple(OUTPUTS))
     largest = float(np.abs(values).max(initial=0)) or 1.0
     if output == "magnitude":
         return np.rint(255 * values / largest).astype(np.uint8)
@@ -135,7 +129,15 @@ def resized(photo: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     Returns:
         float32 array of that shape.
     """
-    photo, (height, width, channels) = as_array("photo", photo, 3), shape
+    photo = as_array("photo", photo, 3)
+    if not isinstance(shape, tuple | list) or len(shape) != 3:
+        shape = ()
+    if not shape or not all(is_int(n) and n > 0 for n in shape):
+        raise UsageError(
+            "`shape` must be (height, width, channels), three positive ints. "
+            f"Received: shape={short(shape)}"
+        )
+    height, width, channels = shape
     if channels == 1 and photo.shape[-1] == 3:
         photo = photo @ np.array([[0.299], [0.587], [0.114]], np.float32)
     photo = np.broadcast_to(photo, (*photo.shape[:2], channels))

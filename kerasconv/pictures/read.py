@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kerasconv._arguments import check_int
 from kerasconv._pixels import to_unit, unit_range
 from kerasconv.errors import KerasconvError, one_line
 from kerasconv.files import check_path
@@ -127,6 +128,7 @@ def _read(
     """What `convert` makes of a picture file; any failure gives a one-line error."""
     if not isinstance(path, bytes):
         check_path("path", path)
+    check_int("max_pixels", max_pixels)
     # A name may hold line breaks.
     name = "the picture" if isinstance(path, bytes) else repr(os.fspath(path))
     try:

@@ -28,7 +28,16 @@ def need(things: Any, argument: str) -> None:
             f"Received: {short(things)}"
         )
     if not len(things):
-        raise ValueError(f"`{argument}` must not be empty. Received: {things!r}")
+        raise ValueError(f"`{argument}` must not be empty. Received: {short(things)}")
+
+
+def several(argument: str, names: Any) -> list[str]:
+    """Several names as texts."""
+    if isinstance(names, bytes) or not isinstance(names, Iterable):
+        raise UsageError(
+            f"`{argument}` must be several names. Received: {argument}={short(names)}"
+        )
+    return list(map(str, names))
 
 
 def new_figure(width: float, height: float) -> "Figure":

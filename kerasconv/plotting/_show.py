@@ -6,10 +6,11 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasconv import files
-from kerasconv.errors import UsageError
+from kerasconv._arguments import check_number
+from kerasconv.errors import UsageError, short
 from kerasconv.files import check_path
 
 if TYPE_CHECKING:
@@ -37,8 +38,18 @@ def save_figure(figure: "Figure", path: str | os.PathLike, *, dpi: float = 150) 
         >>> save_figure(plot_kernels([[-1, 1]]), "derivative.svg")
     """
     check_suffix(path)
+    _check_figure(figure)
+    if not check_number("dpi", dpi):
+        raise UsageError("`dpi` must be above 0. Received: dpi=0")
     kind = Path(path).suffix.lower()[1:]
     files.write_with(path, lambda beside: figure.savefig(beside, format=kind, dpi=dpi))
+
+
+def _check_figure(figure: Any) -> None:
+    if not hasattr(figure, "savefig"):
+        raise UsageError(
+            f"`figure` must be a Matplotlib figure. Received: figure={short(figure)}"
+        )
 
 
 def check_suffix(path: str | os.PathLike) -> None:
@@ -73,9 +84,12 @@ def show(figure: "Figure", *, alt: str, caption: str) -> None:
         ...     caption="The derivative kernel.",
         ... )
     """
+    _check_figure(figure)
     for name, text in (("alt", alt), ("caption", caption)):
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"`{name}` must say something. Received: {name}={text!r}")
+            raise ValueError(
+                f"`{name}` must say something. Received: {name}={short(text)}"
+            )
     # Or else a figure of pyplot's is shown once more at the end of the cell.
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close(figure)

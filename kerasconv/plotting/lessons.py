@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasconv._arguments import as_array, check_int
+from kerasconv._arguments import as_array, check_int, check_number, is_int
+from kerasconv.errors import UsageError, short
 from kerasconv.plotting._canvas import (
     SIGNED,
     TRAINING,
@@ -63,6 +64,8 @@ def plot_images(
     )
     small = width <= 12 and height <= 12 and all(a.ndim == 2 for a in arrays.values())
     signed = [a for a in arrays.values() if small or (a.ndim == 2 and a.min() < 0)]
+    if limit is not None:
+        limit = check_number("limit", limit)
     most = limit or max((float(np.abs(a).max()) for a in signed), default=0) or 1.0
     if columns is None:
         columns = min(len(arrays), max(1, int(WIDTH / (width * 0.36))) if small else 4)
@@ -95,13 +98,13 @@ def plot_images(
 
 
 def _as_picture(title: str, picture: Any) -> np.ndarray:
-    picture = np.asarray(picture, float)
+    picture = as_array("pictures", picture).astype(float)
     if picture.ndim == 3 and picture.shape[-1] == 1:
         picture = picture[..., 0]
     colour = picture.ndim == 3 and picture.shape[-1] == 3
     if not picture.size or not (picture.ndim == 2 or colour):
         raise ValueError(
-            "a picture must have the shape (height, width), or one or three channels "
+            "`pictures` must have the shape (height, width), or one or three channels "
             f"at the end. Received: {title!r}, shape={picture.shape}"
         )
     return picture
@@ -123,11 +126,12 @@ def plot_bars(signals: Mapping[str, Any]) -> "Figure":
         >>> figure = plot_bars({"x": x, "its derivative": np.diff(x, prepend=0)})
     """
     need(signals, "signals")
-    arrays = {title: np.asarray(x, float) for title, x in signals.items()}
+    arrays = {title: as_array("signals", x) for title, x in signals.items()}
     for title, x in arrays.items():
         if x.ndim != 1 or not x.size:
             raise ValueError(
-                f"a signal must have one axis. Received: {title!r}, shape={x.shape}"
+                "`signals` must have one axis each. "
+                f"Received: {title!r}, shape={x.shape}"
             )
     figure = new_figure(6.0, 1.4 * len(arrays) + 0.1)
     axes = figure.subplots(len(arrays), 1, squeeze=False)[:, 0]
@@ -173,6 +177,13 @@ def plot_lines(
         raise ValueError(
             f"`curves` must be at most {len(_LINES)}. Received: {len(curves)}"
         )
+    curves = {name: as_array("curves", values, 1) for name, values in curves.items()}
+    if x is not None:
+        x = as_array("x", x, 1)
+        if any(len(values) != len(x) for values in curves.values()):
+            raise ValueError(
+                f"`x` must be as long as every curve. Received: {len(x)} values"
+            )
     figure = new_figure(6.0, 3.4)
     ax = figure.subplots()
     for (label, values), color, marker in zip(
@@ -216,7 +227,12 @@ def plot_scores(
         >>> figure = plot_scores({"pixels": 91.2, "edges": 95.9}, xlabel="right (%)")
     """
     need(scores, "scores")
-    values = np.array([*scores.values()], float)
+    values = as_array("scores", [*scores.values()], 1).astype(float)
+    if intervals is not None and not isinstance(intervals, Mapping):
+        raise UsageError(
+            "`intervals` must be a mapping, of names to a low and a high number. "
+            f"Received: intervals={short(intervals)}"
+        )
     if log and not (values > 0).all():
         raise ValueError(
             f"`scores` must be positive on a logarithmic axis. Received: {scores}"
@@ -297,7 +313,12 @@ def plot_window(
     Example:
         >>> figure = plot_window(np.eye(4), [[-1, 0, 1]] * 3, (0, 0), pad=1)
     """
-    index = (at,) if isinstance(at, int) else tuple(at)
+    index = (at,) if is_int(at) else at
+    if not isinstance(index, tuple | list) or not all(map(is_int, index)):
+        raise UsageError(
+            f"`at` must be an int, or one for each axis. Received: at={short(at)}"
+        )
+    index = tuple(index)
     slide = _Slide(data, kernel, pad, border_mode, strides)
     if len(index) != slide.rank or not all(
         0 <= i < n for i, n in zip(index, slide.result.shape, strict=True)
@@ -413,14 +434,26 @@ class _Slide:
                 "`data` and `kernel` must both have one axis or both have two. "
                 f"Received: shapes {data.shape} and {self.kernel.shape}"
             )
-        self.padded = np.pad(data, pad, mode=border_mode)
-        inner = np.pad(np.ones_like(data), pad)
+        check_int("strides", strides)
+        try:
+            inner = np.pad(np.ones_like(data), pad)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"`pad` must be as `numpy.pad` takes it. Received: pad={short(pad)}"
+            ) from error
+        try:
+            self.padded = np.pad(data, pad, mode=border_mode)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                "`border_mode` must be as `numpy.pad` takes it. "
+                f"Received: border_mode={short(border_mode)}"
+            ) from error
         self.border = inner == 0
-        if any(
+        if not self.kernel.size or any(
             k > n for k, n in zip(self.kernel.shape, self.padded.shape, strict=True)
         ):
             raise ValueError(
-                "`kernel` must fit into the padded data. "
+                "`kernel` must fit into the padded data and hold a number. "
                 f"Received: shapes {self.kernel.shape} and {self.padded.shape}"
             )
         windows = np.lib.stride_tricks.sliding_window_view(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasconv._arguments import check_int
+from kerasconv._arguments import as_array, check_int
+from kerasconv.errors import UsageError, short
 from kerasconv.plotting._canvas import (
     SHARE,
     SIGNED,
@@ -22,6 +23,7 @@ from kerasconv.plotting._canvas import (
     need,
     new_figure,
     new_grid,
+    several,
     write_values,
 )
 
@@ -54,6 +56,10 @@ def plot_kernels(
         >>> figure = plot_kernels({"Prewitt, along x": prewitt})
         >>> save_figure(figure, "kernels.png")
     """
+    if isinstance(kernels, str | bytes) or not isinstance(kernels, Iterable):
+        raise UsageError(
+            f"`kernels` must be arrays, by name or not. Received: {short(kernels)}"
+        )
     if not isinstance(kernels, Mapping):
         kernels = {str(i): kernel for i, kernel in enumerate(kernels)}
     pictures = {name: _as_slices(kernel) for name, kernel in kernels.items()}
@@ -79,10 +85,10 @@ def plot_kernels(
 
 def _as_slices(kernel: Any) -> np.ndarray:
     """A kernel as one picture; slices are set apart by a blank column."""
-    kernel = np.asarray(kernel, float)
+    kernel = as_array("kernels", kernel).astype(float)
     if kernel.ndim not in (1, 2, 3) or not kernel.size:
         raise ValueError(
-            "a kernel must have one to three axes, one for each spatial axis. "
+            "`kernels` must have one to three axes each, one for each spatial axis. "
             f"Received: shape={kernel.shape}"
         )
     if kernel.ndim < 3:
@@ -200,7 +206,9 @@ def plot_confusion_matrix(
     """
     from matplotlib.colors import PowerNorm
 
-    matrix = np.asarray(matrix)
+    matrix = as_array("matrix", matrix)
+    if class_names is not None:
+        class_names = several("class_names", class_names)
     if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not matrix.size:
         raise ValueError(f"`matrix` must be square. Received: shape={matrix.shape}")
     if not (matrix >= 0).all():
@@ -264,7 +272,7 @@ def plot_digits(
     Example:
         >>> figure = plot_digits(digits[:20], [f"it is a {y}" for y in labels[:20]])
     """
-    images = np.asarray(images)
+    images = as_array("images", images)
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if images.ndim != 3 or not images.size:
@@ -272,7 +280,8 @@ def plot_digits(
             "`images` must have the shape (n, height, width) or (n, height, width, 1)."
             f" Received: shape={images.shape}"
         )
-    captions = [""] * len(images) if captions is None else list(map(str, captions))
+    none = [""] * len(images)
+    captions = none if captions is None else several("captions", captions)
     if len(captions) != len(images):
         raise ValueError(
             f"`captions` must be one for each of the {len(images)} images. "
@@ -316,7 +325,8 @@ def plot_history(history: Any) -> "Figure":
 
     values = getattr(history, "history", history)
     need(values, "history")
-    values = {name: np.asarray(curve, float) for name, curve in values.items()}
+    values = {name: as_array("history", curve) for name, curve in values.items()}
+    values = {name: np.atleast_1d(curve) for name, curve in values.items()}
     names = list(dict.fromkeys(name.removeprefix("val_") for name in values))
     need({name: values for name in names if any(map(len, values.values()))}, "history")
     columns = min(len(names), 3)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from kerasconv import backends
+from kerasconv._arguments import check_given, is_int
 from kerasconv._keras import keras
-from kerasconv.errors import one_line
+from kerasconv.errors import one_line, short
 from kerasconv.testing._native import HERE
 
 # Images first: a layer that takes them may also take fewer axes and mean others.
@@ -42,7 +43,7 @@ def maker(layer: Any) -> Callable[..., Any]:
     if not is_layer and not callable(layer):
         raise ValueError(
             "`layer` must be a Keras layer, or a function of no arguments that makes "
-            f"one. Received: layer={layer!r}"
+            f"one. Received: layer={short(layer)}"
         )
 
     def make(**changes):
@@ -50,7 +51,7 @@ def maker(layer: Any) -> Callable[..., Any]:
         if not isinstance(fresh, keras.layers.Layer):
             raise ValueError(
                 "`layer` must make a Keras layer. "
-                f"Received: layer={layer!r}, which made {fresh!r}"
+                f"Received: layer={short(layer)}, which made {short(fresh)}"
             )
         dtype = fresh.compute_dtype
         if dtype != "float32" and keras.backend.is_float_dtype(dtype):
@@ -80,11 +81,21 @@ def sample(
     if inputs is not None and input_shape is not None:
         raise ValueError(
             "`inputs` and `input_shape` exclude each other. Received: "
-            f"inputs={inputs!r}, input_shape={input_shape!r}"
+            f"inputs={short(inputs)}, input_shape={short(input_shape)}"
         )
-    if isinstance(inputs, tuple) and all(isinstance(n, int) for n in inputs):
+    if isinstance(inputs, tuple) and inputs and all(map(is_int, inputs)):
         inputs, input_shape = None, inputs
+    if input_shape is not None and not (
+        isinstance(input_shape, tuple | list)
+        and all(is_int(n) and n >= 0 for n in input_shape)
+    ):
+        raise ValueError(
+            "`input_shape` must be several ints, the batch first. "
+            f"Received: input_shape={short(input_shape)}"
+        )
     if inputs is not None:
+        for leaf in keras.tree.flatten(inputs) or [None]:
+            check_given("inputs", leaf)
         arrays = keras.tree.map_structure(_plain, inputs)
     elif input_shape is not None:
         arrays = normal(input_shape)
@@ -93,8 +104,8 @@ def sample(
     lengths = {a.shape[:1] for a in keras.tree.flatten(arrays)}
     if len(lengths) != 1 or lengths == {()} or max(lengths)[0] < 2:
         raise ValueError(
-            "The input must have at least two examples along its first axis. "
-            f"Received: {'inputs' if inputs is not None else 'input_shape'} of shape "
+            f"`{'input_shape' if inputs is None else 'inputs'}` must give at least two "
+            "examples along the first axis. Received: shape "
             f"{[a.shape for a in keras.tree.flatten(arrays)]}"
         )
     return arrays

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kerasconv._arguments import check_bool, check_number
 from kerasconv._keras import keras
+from kerasconv.errors import short
 from kerasconv.testing import building, calls, dtypes, saving, shapes, values
 from kerasconv.testing._native import HERE
 from kerasconv.testing.case import Case, Skip, maker, raised, sample
@@ -128,6 +130,20 @@ def check_layer(
     if not __debug__:
         raise RuntimeError("`check_layer` asserts: run Python without -O.")
     names = _chosen(checks, exclude)
+    for name, option in {
+        "batch_independent": batch_independent,
+        "random": random,
+        "any_size": any_size,
+        "integers": integers,
+        "float64": float64,
+        "empty_batch": empty_batch,
+        "keeps_nan": keeps_nan,
+        "compiles": compiles,
+    }.items():
+        # Where None stands for what the checks find out.
+        if option is not None or name in ("batch_independent", "random"):
+            check_bool(name, option)
+    check_number("tolerance", tolerance)
     make = maker(layer)
     case = Case(
         make,
@@ -189,15 +205,15 @@ def _chosen(checks: Iterable[str] | None, exclude: Iterable[str]) -> list[str]:
 
 
 def _known(argument: str, given: Iterable[str]) -> set[str]:
-    if isinstance(given, str):
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise ValueError(
-            f"`{argument}` must be several names. Received: {argument}={given!r}"
+            f"`{argument}` must be several names. Received: {argument}={short(given)}"
         )
     names = list(given)
     for name in names:
-        if name not in _CHECKS:
+        if not isinstance(name, str) or name not in _CHECKS:
             raise ValueError(
                 f"`{argument}` must hold names of `list_checks()`. "
-                f"Received: {argument}={names!r}, of which {name!r} is none"
+                f"Received: {argument}={short(names)}, of which {short(name)} is none"
             )
     return set(names)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from kerasconv import augmentation, backends
+from kerasconv._arguments import as_array, check_int, check_number, check_seed
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
-from kerasconv.errors import KerasconvError
+from kerasconv.errors import KerasconvError, UsageError, short
 from kerasconv.models import ARCHITECTURES
 from kerasconv.recipes import Recipe
 from kerasconv.training import checkpoint as checkpoints
@@ -73,9 +74,18 @@ def fit(
         The finished run. The checkpoint stays.
 
     Raises:
+        UsageError: an argument is another thing.
         KerasconvError: the checkpoint belongs to another training, or is damaged.
     """
-    epochs = recipe.epochs if epochs is None else epochs
+    _check_recipe(recipe)
+    epochs = check_int("epochs", recipe.epochs if epochs is None else epochs)
+    check_seed(seed)
+    images, labels = as_array("images", images, 4), as_array("labels", labels, 1)
+    if len(images) != len(labels):
+        raise UsageError(
+            f"`labels` must be one for each image. Received: {len(labels)} labels, "
+            f"{len(images)} images"
+        )
     kept = recipe.split(len(images))
     x, y = to_unit(images), np.asarray(labels, np.int64)
     devices.check_shares((kept, recipe.batch_size), (len(x) - kept, _VALIDATED))
@@ -152,10 +162,19 @@ def build(recipe: Recipe, *, training: bool = True) -> "keras.Model":
         recipe: Which network.
         training: Whether with the dropout of the recipe, or as it is shipped.
     """
+    _check_recipe(recipe)
     arguments = dict(recipe.arguments)
     if training and recipe.dropout is not None:
         arguments["dropout"] = recipe.dropout
     return ARCHITECTURES[recipe.architecture].build(weights=None, **arguments)
+
+
+def _check_recipe(recipe: Any) -> None:
+    if not isinstance(recipe, Recipe):
+        raise UsageError(
+            "`recipe` must be a Recipe, as `kerasconv.recipes.find_recipe` finds it. "
+            f"Received: recipe={short(recipe)}"
+        )
 
 
 def augmentation_layers(recipe: Recipe) -> list["keras.layers.Layer"]:
@@ -192,7 +211,7 @@ def _schedule(recipe: Recipe, steps: int) -> Any:
         return OneCycle(rate, steps)
     raise ValueError(
         "`schedule` must be one of 'constant', 'cosine', 'one_cycle'. Received: "
-        f"schedule={recipe.schedule!r}"
+        f"schedule={short(recipe.schedule)}"
     )
 
 
@@ -210,8 +229,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, peak: float, steps: int) -> None:
-        self.peak = peak
-        self.steps = steps
+        self.peak = check_number("peak", peak)
+        self.steps = check_int("steps", steps)
 
     def __call__(self, step: Any) -> Any:
         """The learning rate at a step."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasconv._arguments import check_choice
 from kerasconv._keras import keras
-from kerasconv.errors import UsageError, one_line, printable
+from kerasconv.errors import UsageError, one_line, printable, short
 from kerasconv.models import ARCHITECTURES, Card
 from kerasconv.models._own import MAX_CLASSES, preparation_of
 from kerasconv.pictures import FIELD
@@ -54,10 +55,7 @@ def from_folder(
         else:
             letters = all(len(name) == 1 for name in listing.classes)
             prepare = "digit" if letters else "resize"
-    if prepare not in PREPARATIONS:
-        raise UsageError(
-            f"`prepare` must be one of {', '.join(PREPARATIONS)}. Received: {prepare!r}"
-        )
+    check_choice("prepare", prepare, PREPARATIONS)
     default = (
         source[0].inputs[0].shape[1:]
         if source is not None
@@ -171,10 +169,7 @@ def from_arrays(
     numbered = classes is None and not hasattr(images, "class_names")
     is_digit = pixels.shape[1:] == (FIELD, FIELD, 1) and (letters or numbered)
     digit = prepare or ("digit" if is_digit else "resize")
-    if digit not in PREPARATIONS:
-        raise UsageError(
-            f"`prepare` must be one of {', '.join(PREPARATIONS)}. Received: {prepare!r}"
-        )
+    check_choice("prepare", digit, PREPARATIONS)
     return Found(
         Pictures(
             pixels,
@@ -257,7 +252,9 @@ def _pairs(dataset: Any) -> Iterator[tuple[Any, Any]]:
 def check_validation(share: Any) -> None:
     """Refuse what is no share of the pictures."""
     if not isinstance(share, int | float) or not 0 < share < 1:
-        raise UsageError(f"`validation` must be above 0, below 1. Received: {share!r}")
+        raise UsageError(
+            f"`validation` must be above 0, below 1. Received: {short(share)}"
+        )
 
 
 def held_out(

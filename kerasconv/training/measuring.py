@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasconv import data, metrics
 from kerasconv._arguments import as_array, check_int, check_model
-from kerasconv.errors import UsageError
+from kerasconv.errors import UsageError, check_known
 from kerasconv.predict import Predictor
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def evaluate(
         UsageError: no such data set, or the model takes other images.
         KerasconvError: the data set is missing.
     """
+    check_known("data set", dataset, data.DATASETS)
     limit = None if limit is None else check_int("limit", limit)
     images, labels = data.load(dataset, "test", data_dir, download=download)
     images, labels = images[:limit], labels[:limit]
@@ -68,6 +69,7 @@ def check_fits(model: "keras.Model", dataset: str, images: np.ndarray) -> None:
         UsageError: its input or its output has another shape.
     """
     check_model(model)
+    check_known("data set", dataset, data.DATASETS)
     takes = tuple(model.inputs[0].shape[1:])
     gives, classes = model.outputs[0].shape[-1], len(data.DATASETS[dataset].classes)
     images = as_array("images", images)

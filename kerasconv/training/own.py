@@ -13,9 +13,18 @@ from typing import Any
 import numpy as np
 
 from kerasconv import metrics, untrusted
+from kerasconv._arguments import (
+    check_bool,
+    check_choice,
+    check_int,
+    check_seed,
+    check_share,
+    check_text,
+)
 from kerasconv._keras import keras
 from kerasconv._pixels import to_unit
-from kerasconv.errors import KerasconvError, UsageError, one_line, printable
+from kerasconv.errors import KerasconvError, UsageError, one_line, printable, short
+from kerasconv.files import check_path
 from kerasconv.models import ARCHITECTURES, Card, card_of, load_model
 from kerasconv.models._adapt import body, keep_body
 from kerasconv.models._architecture import Augmentation
@@ -28,6 +37,7 @@ from kerasconv.training import checkpoint as checkpoints
 from kerasconv.training import feeding, fitting, own_card, shipping
 from kerasconv.training.folder import Pictures
 from kerasconv.training.gathering import (
+    PREPARATIONS,
     check_counts,
     check_validation,
     from_arrays,
@@ -187,32 +197,35 @@ def train_own(
         >>> card.path.name
         'own.keras'
     """
-    if architecture not in ARCHITECTURES:
-        raise UsageError(
-            f"`architecture` must be one of {', '.join(ARCHITECTURES)}. Received: "
-            f"{printable(str(architecture), 100)!r}"
-        )
-    for what, number in {
-        "epochs": epochs,
-        "patience": patience,
-        "batch_size": batch_size,
+    check_choice("architecture", architecture, tuple(ARCHITECTURES))
+    check_int("epochs", epochs)
+    check_int("patience", patience)
+    check_int("batch_size", batch_size)
+    check_seed(seed)
+    if not check_share("learning_rate", learning_rate):
+        raise UsageError("`learning_rate` must be above 0. Received: 0")
+    for what, flag in {
+        "freeze": freeze,
+        "class_weights": class_weights,
+        "resume": resume,
     }.items():
-        if number < 1:
-            raise UsageError(f"`{what}` must be at least 1. Received: {number}")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"`seed` must be from 0 to 2**32 - 1. Received: {seed}")
-    if not 0 < learning_rate <= 1:
-        raise UsageError(
-            f"`learning_rate` must be above 0, at most 1. Received: {learning_rate}"
-        )
+        check_bool(what, flag)
+    for what, text in {"group": group, "name": name}.items():
+        if text is not None:
+            check_text(what, text)
+    check_path("out", out)
     if freeze and start is None:
         raise UsageError("`freeze` is of the model that `start` names; name one")
-    for each in augment or ():
-        if each not in AUGMENTATIONS:
-            raise UsageError(
-                f"`augment` must be names of {', '.join(AUGMENTATIONS)}. Received: "
-                f"{each!r}"
-            )
+    if augment is not None:
+        several = isinstance(augment, list | tuple)
+        for each in augment if several else [None]:
+            if not isinstance(each, str) or each not in AUGMENTATIONS:
+                raise UsageError(
+                    f"`augment` must be names of {', '.join(AUGMENTATIONS)}. "
+                    f"Received: {short(each if several else augment)}"
+                )
+    if prepare is not None:
+        check_choice("prepare", prepare, PREPARATIONS)
     if isinstance(validation, int | float):
         check_validation(validation)
     cards.check_writer()

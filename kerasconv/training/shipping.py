@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasconv import data, files, untrusted
+from kerasconv._arguments import check_int, check_seed
 from kerasconv.errors import KerasconvError, UsageError
+from kerasconv.files import check_path
 from kerasconv.models import Card
 from kerasconv.models._card import read_card
 from kerasconv.recipes import Recipe, find_recipe
@@ -62,6 +64,7 @@ def train(
             or the checkpoint is another training's.
     """
     full, plan = find_recipe(name, recipe)
+    check_path("out", out)
     epochs = plan.epochs if epochs is None else epochs
     cards.check_writer()
     _check(plan, epochs, seed, seeds, limit)
@@ -128,13 +131,12 @@ def replace(path: Path, made: Path, facts: dict[str, Any]) -> Card:
 def _check(
     recipe: Recipe, epochs: int, seed: int, seeds: int, limit: int | None
 ) -> None:
-    if epochs < 1:
-        raise UsageError(f"`epochs` must be at least 1. Received: {epochs}")
-    if seeds < 1:
-        raise UsageError(f"`seeds` must be at least 1. Received: {seeds}")
+    check_int("epochs", epochs)
+    check_int("seeds", seeds)
+    check_seed(seed)
     if not 0 <= seed <= seed + seeds - 1 < 2**32:
         raise UsageError(f"`seed` must be from 0 to 2**32 - 1. Received: {seed}")
-    if limit is not None and limit < 2 * recipe.batch_size:
+    if limit is not None and check_int("limit", limit) < 2 * recipe.batch_size:
         raise UsageError(
             f"`limit` must leave two batches of {recipe.batch_size} images. "
             f"Received: {limit}"

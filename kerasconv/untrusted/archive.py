@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from kerasconv import files
+from kerasconv._arguments import check_bool
 from kerasconv.errors import KerasconvError, UsageError, one_line, short
 from kerasconv.files import check_path
 from kerasconv.untrusted import allowed, hdf5
@@ -138,6 +139,8 @@ def inspect(
             or is not the one that its digests or its card describe.
     """
     path = Path(check_path("path", path))
+    check_bool("trust", trust)
+    check_bool("sealed", sealed)
     data = _read(path, None if trust else MAX_FILE_BYTES)
     digest = hashlib.sha256(data).hexdigest()
     try:

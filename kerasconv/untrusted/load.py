@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasconv._arguments import allowance
-from kerasconv.errors import KerasconvError, one_line
+from kerasconv._arguments import allowance, check_bool, check_model
+from kerasconv.errors import KerasconvError, UsageError, one_line, short
+from kerasconv.files import check_path
 from kerasconv.untrusted import allowed
 from kerasconv.untrusted.archive import Archive, damaged, inspect, refused
 
@@ -30,7 +31,8 @@ def load_file(
     Raises:
         KerasconvError: the file is missing, damaged, or refused.
     """
-    path = Path(os.path.expanduser(path))
+    check_bool("trust", trust)
+    path = Path(os.path.expanduser(check_path("path", path)))
     archive = None if trust else inspect(path, sealed=sealed)
     if archive is None:
         inspect(path, trust=True, sealed=sealed)
@@ -87,8 +89,14 @@ def load_tensors(model: "keras.Model", archive: Archive) -> None:
     """Give a built network the tensors of a file that has been looked over.
 
     Raises:
-        ValueError: they do not fit the network.
+        ValueError: they do not fit the network, or an argument is another thing.
     """
+    check_model(model)
+    if not isinstance(archive, Archive):
+        raise UsageError(
+            "`archive` must be what `kerasconv.untrusted.inspect` gives. "
+            f"Received: archive={short(archive)}"
+        )
     with tempfile.TemporaryDirectory(prefix="kerasconv-") as folder:
         copy = Path(folder) / "model.weights.h5"
         copy.write_bytes(archive.hdf5())
