@@ -770,7 +770,7 @@ class TestCommand:
             (folder, *out, "--json"): ["--out writes files"],
             (*out,): ["name the pictures"],
             (folder, *out, "--format", "xml"): ["--format", "parquet", "csv", "xml"],
-            (folder, *out, "--engine", "spark"): ["--engine", "processes or ray"],
+            (folder, *out, "--engine", "spark"): ["--engine", "'processes', 'ray'"],
             (folder, *out, "--workers", "0"): ["--workers"],
             (folder, *out, "--address", "auto"): ["--address", "--engine"],
             (tmp_path / "gone", *out): ["no such file or folder"],
