@@ -91,6 +91,32 @@ def working_folder(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether no other program is within this for the same `path`, an empty file.
+
+    The lock ends with the program, however it ends. Where a system or a disk has no
+    such locks, every program counts as alone.
+    """
+    if fcntl is None:
+        yield True
+        return
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        yield False
+        return
+    except OSError:
+        pass
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
 def _unfinished(path: Path, *, folder: bool = False) -> tuple[int | None, Path]:
     """A new file or folder beside `path`, locked until its handle is closed."""
     while True:

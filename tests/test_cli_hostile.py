@@ -591,3 +591,33 @@ def test_a_name_is_shown_whole_or_with_an_ellipsis():
 
     assert printable("é 7.png") == "é 7.png"
     assert len(printable("x" * 100_000, 60)) == 60
+
+
+def test_the_column_of_drawings_is_headed_by_what_the_card_reads(run, one):
+    for model, word in (("mnist_cnn", "digit"), ("mnist_cnn/fashion_mnist", "picture")):
+        ended = run("predict", one("a.png"), "--single", "--model", model)
+        assert ended.status == 0
+        assert ended.out.split()[0] == word
+
+
+def test_train_replaces_a_model_only_with_force_and_says_so(run, tmp_path):
+    for label in "ab":
+        (tmp_path / "in" / label).mkdir(parents=True)
+        for i in range(3):
+            noise = np.random.default_rng(i).integers(0, 255, (28, 28), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "in" / label / f"{i}.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "in.keras").write_text("hours of work")
+    plan = ("train", "dense_classifier", "--images", tmp_path / "in")
+    ended = run(*plan, "--out", tmp_path / "out")
+    if keras.backend.backend() in ("numpy", "openvino"):
+        assert ended.is_one_line("cannot train")
+        return
+    assert ended.status == 2
+    assert ended.is_one_line("in.keras exists already", "--name", "--out", "--force")
+    assert (tmp_path / "out" / "in.keras").read_text() == "hours of work"
+
+
+def test_force_is_of_pictures_of_ones_own(run):
+    ended = run("train", "mnist_cnn", "--force")
+    assert ended.is_one_line("--force cannot be given without --images")

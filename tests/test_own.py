@@ -575,3 +575,61 @@ def test_at_most_one_of_a_hundred_that_are_read_right_is_refused():
     wrong = (rows.argmax(1) + 1) % 3
     none = own_card.refusals({"validation": (rows, wrong)})
     assert none["min_confidence"] == 0
+
+
+@trains_on_one
+class TestWhatIsThere:
+    @pytest.mark.parametrize("there", ["my_digits.keras", "my_digits.toml"])
+    def test_it_is_replaced_only_when_told_before_anything_is_read(
+        self, written, tmp_path, there
+    ):
+        place = tmp_path / there
+        place.write_text("hours of work")
+        read = []
+        with pytest.raises(UsageError, match=r"exists already.*`overwrite=True`"):
+            quick(written, tmp_path, reading=lambda *_: read.append(1))
+        assert not read
+        assert place.read_text() == "hours of work"
+        assert os.listdir(tmp_path) == [there]
+        card = quick(written, tmp_path, overwrite=True)
+        assert load_model(card.path).name == "dense_classifier"
+
+    def test_a_training_that_goes_on_was_told_already(self, written, tmp_path):
+        quick(written, tmp_path)
+        plan = {"epochs": 2, "overwrite": True}
+        with pytest.raises(KeyboardInterrupt):
+            quick(written, tmp_path, progress=stopping_after(1), **plan)
+        quick(written, tmp_path, epochs=2, resume=True)
+        with pytest.raises(UsageError, match="exists already"):
+            quick(written, tmp_path, epochs=2, resume=True)
+
+    def test_a_dangling_link_is_something_there(self, written, tmp_path):
+        (tmp_path / "my_digits.keras").symlink_to(tmp_path / "gone")
+        with pytest.raises(UsageError, match="exists already"):
+            quick(written, tmp_path)
+
+    def test_a_second_training_of_that_name_is_told_of_the_first(
+        self, written, tmp_path
+    ):
+        told = []
+
+        def begin_another(*_):
+            if not told:
+                told.append("")
+                with pytest.raises(KerasconvError) as caught:
+                    quick(written, tmp_path)
+                told[0] = str(caught.value)
+
+        card = quick(written, tmp_path, progress=begin_another)
+        assert "another training writes my_digits" in told[0]
+        assert "choose another `name`" in told[0]
+        assert card.path.exists()
+        assert not [name for name in os.listdir(tmp_path) if "lock" in name]
+
+    def test_groups_are_looked_for_in_the_names_before_pictures_are_read(
+        self, written, tmp_path
+    ):
+        read = []
+        with pytest.raises(UsageError, match="stands in the name of every file"):
+            quick(written, tmp_path, group="#", reading=lambda *_: read.append(1))
+        assert not read

@@ -66,7 +66,8 @@ def main() -> None:
 def _run() -> int | None:
     """Run what was asked for; say what went wrong, and return the exit status."""
     try:
-        status = app(standalone_mode=False)
+        # Or else completion is for whatever Python was called as.
+        status = app(prog_name="kerasconv", standalone_mode=False)
         sys.stdout.flush()
     except KerasconvError as error:
         return _fail(_in_options(str(error)), error.exit_status)

@@ -182,7 +182,7 @@ def predict(
         elif as_csv:
             _write_csv(answers, top)
         elif paths:
-            _write_table(answers, draw_all)
+            _write_table(answers, draw_all, "digit" if names is None else "picture")
         else:
             _write_digits(digits, draw_all)
     if not paths:
@@ -319,7 +319,7 @@ def _cell(what: int | str) -> int | str:
     return in_a_cell(what) if isinstance(what, str) else what
 
 
-def _write_table(batches: "Iterable[list[Answer]]", draw_all: bool) -> None:
+def _write_table(batches: "Iterable[list[Answer]]", draw_all: bool, drawn: str) -> None:
     """A table a batch, a line or a drawing an image."""
     from kerasconv import terminal
 
@@ -331,7 +331,7 @@ def _write_table(batches: "Iterable[list[Answer]]", draw_all: bool) -> None:
             rows = [
                 [_drawn(answer), *row] for answer, row in zip(batch, rows, strict=True)
             ]
-            header.insert(0, "digit")
+            header.insert(0, drawn)
         console.print(terminal.side_by_side(header, rows, console, wrap=False))
 
 

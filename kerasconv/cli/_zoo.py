@@ -427,6 +427,10 @@ def train(
             metavar="E",
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Of --images: replace a model that is there."),
+    ] = False,
     title: Annotated[
         str | None,
         typer.Option(
@@ -469,6 +473,7 @@ def train(
         "--from": begin,
         "--freeze": freeze or None,
         "--patience": patience,
+        "--force": force or None,
         "--name": title,
     }
     zoo = {
@@ -501,6 +506,7 @@ def train(
             out=out,
             name=title,
             resume=resume,
+            overwrite=force,
             **{key: value for key, value in options.items() if value is not None},
         )
         return

@@ -44,11 +44,15 @@ def from_folder(
     source: "tuple[keras.Model, Card | None] | None",
     prepare: str | None,
     size: int | tuple[int, int] | None,
+    group: str | None,
     place: Path,
     reading: Callable[[int, int], None] | None,
 ) -> Found:
     """The pictures of a folder, prepared as was asked, or as the start's card says."""
     listing = list_folder(folder)
+    if group is not None:  # on the names alone, before pictures are read for hours
+        _check_group(group, [split for *_, split in listing.files])
+        groups_of([listing.name(path) for path, *_ in listing.files], group)
     if prepare is None:
         if source is not None:
             prepare = preparation_of(source[1])
@@ -257,15 +261,20 @@ def check_validation(share: Any) -> None:
         )
 
 
+def _check_group(group: str, split: Any) -> None:
+    if "validation" in split:
+        raise UsageError(
+            "the folder has validation pictures of its own; leave out `group`"
+        )
+
+
 def held_out(
     pictures: Pictures, share: Any, seed: int, group: str | None
 ) -> np.ndarray:
     """The split of each picture: "train", "validation" or "test"."""
     split = np.array([part or "train" for part in pictures.split])
-    if group is not None and "validation" in split:
-        raise UsageError(
-            "the folder has validation pictures of its own; leave out `group`"
-        )
+    if group is not None:
+        _check_group(group, split)
     if "validation" in split:
         return split
     check_validation(share)

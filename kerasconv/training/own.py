@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasconv import metrics, untrusted
+from kerasconv import files, metrics, untrusted
 from kerasconv._arguments import (
     check_bool,
     check_choice,
@@ -136,6 +136,7 @@ def train_own(
     out: str | os.PathLike = "trained",
     name: str | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: checkpoints.Progress | None = None,
     reading: Callable[[int, int], None] | None = None,
 ) -> Card:
@@ -179,6 +180,7 @@ def train_own(
         out: The folder to write into.
         name: The name of the files there. Default: the folder's.
         resume: Go on from the checkpoint of a training that was interrupted.
+        overwrite: Whether to replace a model of that name that is there.
         progress: Called after every batch; see `fit`.
         reading: Called after every file that was read.
 
@@ -187,7 +189,8 @@ def train_own(
 
     Raises:
         UsageError: the folder or an argument makes no sense.
-        KerasconvError: the backend cannot train, or a place cannot be written.
+        KerasconvError: the backend cannot train, or a place cannot be written, or
+            another training writes there.
 
     Example:
         >>> import tempfile
@@ -208,6 +211,7 @@ def train_own(
         "freeze": freeze,
         "class_weights": class_weights,
         "resume": resume,
+        "overwrite": overwrite,
     }.items():
         check_bool(what, flag)
     for what, text in {"group": group, "name": name}.items():
@@ -232,7 +236,12 @@ def train_own(
     fitting.check_trains()
     source = None if start is None else _source(start, architecture)
     is_folder = isinstance(images, str | os.PathLike)
-    with _place(Path(os.path.expanduser(out))) as place:
+    with _place(Path(os.path.expanduser(out)), name, images) as place:
+        checkpoint = checkpoint_of(place, name, images)
+        name = _named(checkpoint)
+        going_on = resume and checkpoint.exists()
+        if not (overwrite or going_on):
+            _check_free(place / f"{name}.keras")
         if is_folder:
             if labels is not None or test is not None or classes is not None:
                 raise UsageError(
@@ -240,13 +249,11 @@ def train_own(
                     "`labels`, `classes` and `test`"
                 )
             found = from_folder(
-                images, architecture, source, prepare, size, place, reading
+                images, architecture, source, prepare, size, group, place, reading
             )
         else:
             found = from_arrays(images, labels, classes, validation, test, prepare)
         held = held_out(found.pictures, validation, seed, group)
-        checkpoint = checkpoint_of(place, name, images)
-        name = checkpoint.name[1:].removesuffix(_CHECKPOINT)
         pictures = found.pictures
         check_counts(pictures, held)
         recipe = Recipe(
@@ -440,10 +447,11 @@ def answers(
 
 
 @contextlib.contextmanager
-def _place(out: Path) -> Iterator[Path]:
+def _place(out: Path, name: str | None, images: Any) -> Iterator[Path]:
     """The folder to write into, which is there and can be written, or one line why not.
 
-    It goes if it was made here and nothing came of it.
+    No other training writes what is called so there meanwhile. The folder goes if it
+    was made here and nothing came of it.
     """
     made = not out.exists()
     try:
@@ -456,12 +464,33 @@ def _place(out: Path) -> Iterator[Path]:
             f"({error.strerror or type(error).__name__}); choose another folder with "
             "`out`"
         ) from error
+    checkpoint = checkpoint_of(out, name, images)
     try:
-        yield out
+        with files.alone(checkpoint.with_suffix(".lock")) as alone:
+            if not alone:
+                raise KerasconvError(
+                    f"another training writes {_named(checkpoint)} into "
+                    f"{printable(str(out))} now; wait for it, or choose another `name`"
+                )
+            yield out
     finally:
         if made:
             with contextlib.suppress(OSError):
                 out.rmdir()
+
+
+def _named(checkpoint: Path) -> str:
+    return checkpoint.name[1:].removesuffix(_CHECKPOINT)
+
+
+def _check_free(path: Path) -> None:
+    """Refuse to replace a model that took hours, or the card of another."""
+    for there in (path, path.with_suffix(".toml")):
+        if os.path.lexists(there):
+            raise UsageError(
+                f"{printable(str(there))} exists already; choose another `name` or "
+                "`out`, or replace it with `overwrite=True`"
+            )
 
 
 def checkpoint_of(out: str | os.PathLike, name: str | None, images: Any) -> Path:
