@@ -286,6 +286,56 @@ def test_an_interruption_amid_native_code_ends_at_once(monkeypatch, capfd):
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def interrupted_by(name, before=""):
+    """How a command ends that is sent a signal while it works."""
+    code = f"""if True:
+        import os, signal, sys, tempfile, threading
+        from kerasconv import __main__
+        from kerasconv.cli import _app
+
+        def work(**_):
+            # A library's thread, which Python would wait for.
+            threading.Thread(target=threading.Event().wait).start()
+            with tempfile.TemporaryDirectory(dir=sys.argv[1]):
+                os.kill(os.getpid(), signal.{name})
+            print("done", flush=True)
+            os._exit(0)
+
+        {before}
+        _app.app = work
+        __main__.main()
+    """
+    return lambda place: subprocess.run(
+        [sys.executable, "-c", code, place], capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_whoever_interrupts_is_told_in_one_line_and_nothing_stays(name, tmp_path):
+    ended = interrupted_by(name)(tmp_path)
+    assert ended.stderr == "kerasconv: error: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+    # A supervisor sees that its signal was what ended it.
+    assert ended.returncode == (130 if name == "SIGINT" else -signal.Signals[name])
+
+
+def test_a_command_under_nohup_works_on_when_the_terminal_closes(tmp_path):
+    ignore = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    ended = interrupted_by("SIGHUP", ignore)(tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+def test_signals_amid_native_code_end_it_at_once(monkeypatch):
+    monkeypatch.setattr(_app.os, "_exit", lambda _: None)
+    with __main__._asked_to_end():
+        ours = signal.getsignal(signal.SIGTERM)
+        assert callable(ours)
+        with _app._leaving_on_interruption():
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) == ours
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 def test_what_keras_imports_for_a_training_says_nothing(monkeypatch, capfd):
     monkeypatch.setattr(
         keras.utils, "set_random_seed", lambda _: os.write(2, b"chatter")

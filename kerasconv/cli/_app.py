@@ -193,7 +193,7 @@ def start(backend: str | None) -> str:
 
 @contextlib.contextmanager
 def _leaving_on_interruption() -> Iterator[None]:
-    """End at once on Ctrl-C: an exception in the midst of native code would abort.
+    """End at once when interrupted: an exception amid native code would abort.
 
     Nothing is written yet that would have to be tidied.
     """
@@ -210,11 +210,16 @@ def _leaving_on_interruption() -> Iterator[None]:
         os.write(stderr, b"kerasconv: error: interrupted\n")
         os._exit(_INTERRUPTED)
 
-    before = signal.signal(signal.SIGINT, leave)
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, leave)}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and callable(signal.getsignal(number)):
+            before[number] = signal.signal(number, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         os.close(stderr)
 
 
