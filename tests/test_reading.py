@@ -427,6 +427,42 @@ def test_a_fold_from_rim_to_rim_is_no_digit():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("slope", [0, 0.3, -0.8])
+@pytest.mark.parametrize(("wide", "level"), [(18, 0.5), (40, 0.6), (12, 0.8)])
+def test_a_shadow_that_ends_on_the_paper_is_no_digit(reader, slope, wide, level):
+    """As of a finger or a pen, which comes from beyond the rim: it looks like a 1."""
+    y, x = np.mgrid[:300, :400]
+    noise = np.random.default_rng(0).normal(0, 0.004, (300, 400))
+    for top, bottom in ((120, 300), (0, 200), (0, 300)):
+        bar = abs(x - 190 - slope * (y - 150)) < wide / 2
+        bar &= (y >= top) & (y < bottom)
+        shade = blurred(np.where(bar, level, 1.0), 1.5)
+        answer = read(reader, (0.9 * shade + noise).astype(np.float32))
+        assert answer.status in ("blank", "no digit"), (top, answer.digits)
+
+
+@pytest.mark.once
+def test_a_stain_on_the_paper_is_no_digit(reader):
+    """As the ring of a cup, which looks like a 0."""
+    y, x = np.mgrid[:300, :400]
+    noise = np.random.default_rng(0).normal(0, 0.004, (300, 400))
+    away = np.hypot(1.1 * (y - 150), x - 200) - 70
+    for wide, depth in ((5, 0.1), (8, 0.14), (12, 0.08)):
+        ring = 1 - depth * np.exp(-((away / wide) ** 2))
+        answer = read(reader, (0.9 * ring + noise).astype(np.float32))
+        assert answer.status in ("blank", "no digit"), answer.digits
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("digit", "147")
+def test_a_dark_digit_that_leaves_the_picture_is_read(reader, digits, digit):
+    grey = row(digits, digit, 30)
+    rows, columns = (np.flatnonzero((grey < 0.6).any(a)) for a in (1, 0))
+    for corner in (grey[rows[0] :], grey[:, columns[0] :], grey[: rows[-1] + 1]):
+        assert read(reader, corner).text == digit
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("letter", "AHK")
 def test_a_letter_cut_from_rim_to_rim_is_no_digit_and_not_blank(letter):
     drawn = Image.new("L", (300, 300), 255)

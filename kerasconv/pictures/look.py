@@ -17,6 +17,9 @@ _DETAIL = 64
 _THIN = 0.085
 # Ink is this much darker than paper, of white; less is paper's, or a screen's, texture.
 PALE = 0.03
+# The darkest fifth of ink takes more than this share of the light, or it may be a
+# stain; of ink that leaves the picture more than that, or it may be a shadow.
+_STAIN, _SHADOW = 0.15, 0.6
 # Ink that is no piece and this much as high as the highest may hold digits.
 _AS_HIGH = 0.8
 # Beside an edge the darker side is lighter than the ink by less than this share of what
@@ -120,6 +123,16 @@ class Look:
         )
         return bool(dark < (_FOLD if crosses else _EDGE) * light)
 
+    def may_be_shadow(self, piece: Piece) -> bool:
+        """Whether a piece is as faint as a shadow or a stain: see `is_faint`."""
+        height, width = piece.own.shape
+        bottom, right = piece.top + height, piece.left + width
+        down, across = self.mask.shape
+        leaves = min(piece.top, piece.left) <= 1
+        leaves |= bottom >= down - 1 or right >= across - 1
+        part = self.ink.strength[piece.top : bottom, piece.left : right]
+        return is_faint(part[piece.own], leaves)
+
     def box(self, piece: Piece) -> Box:
         """The sides of a piece in pixels of the user's picture."""
         height, width = piece.own.shape
@@ -165,6 +178,11 @@ class Look:
         full = float(_quantile(inked, 0.6)) if inked.size else 0.0
         level = np.where(near, np.minimum(strength / max(full, 1e-6), 1), 0)
         return np.where(level < 0.15, 0, level).astype(np.float32), own
+
+
+def is_faint(inked: np.ndarray, leaves: bool) -> bool:
+    """Whether ink is as faint as a stain; if it leaves the picture, as a shadow."""
+    return bool(np.quantile(inked, 0.8) < (_SHADOW if leaves else _STAIN))
 
 
 def fitted(level: np.ndarray) -> np.ndarray:

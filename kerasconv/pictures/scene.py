@@ -13,7 +13,7 @@ from kerasconv._pixels import to_unit
 from kerasconv.pictures import digit as mnist
 from kerasconv.pictures import ink as inks
 from kerasconv.pictures import judge, paper, sheet, strokes
-from kerasconv.pictures.look import PALE, Box, Look, Piece, fitted, thickened
+from kerasconv.pictures.look import PALE, Box, Look, Piece, fitted, is_faint, thickened
 
 # A photograph is looked at in a view this large, and closer in one this large.
 _VIEW, CLOSER = 400, 1600
@@ -43,6 +43,9 @@ _MOST_CUT = 2
 _EDGE = 0.25
 # What runs from rim to rim, and looks less than this like a digit, is one so seldom.
 _DOUBTED, _CROSSING = 0.7, 0.5
+# What may be a shadow is a digit so seldom; how light its paper is, so many pixels of
+# the longer side tell.
+_SHADED, _COARSE = 0.3, 100
 # Among digits it is so many times as likely that what is as high is one as well.
 _NEIGHBOURS = 20
 # What stands beside a digit shares this much of the rows of the lower one.
@@ -218,6 +221,18 @@ def _is_pale(cut: paper.Cut) -> bool:
     return float(cut.ink[cut.ink > 0.3 * cut.ink.max()].mean()) < PALE
 
 
+def _may_be_shadow(cut: paper.Cut, grey: np.ndarray) -> bool:
+    """Whether ink is as faint as a shadow or a stain: see `is_faint`."""
+    inked = cut.ink[cut.ink > 0.3 * cut.ink.max()]
+    leaves = _leaves(cut.box, grey)
+    if not is_faint(inked, leaves):  # in the most light that there is
+        return False
+    step = max(1, max(grey.shape) // _COARSE)
+    ground = float(np.median(grey[::step, ::step]))
+    light = max(ground if cut.dark else 1 - ground, 0.02)
+    return is_faint(inked / light, leaves)
+
+
 def _is_mixed(cut: paper.Cut) -> bool:
     """Whether it is ink of two strengths: a shadow, and what is written in it."""
     ink = cut.ink / cut.ink.max()
@@ -271,6 +286,8 @@ def _easy(
     crosses = (top <= 1 and bottom >= height - 1) or (left <= 1 and right >= width - 1)
     if crosses and confidence < _DOUBTED:
         confidence *= _CROSSING
+    if _may_be_shadow(cut, grey):
+        confidence *= _SHADED
     pixel = (right - left) * (bottom - top) / cut.ink.size
     step = max(1.0, inks.side_of(grey.shape) / _VIEW)
     box = tuple(round(scale * side) for side in cut.box)
@@ -350,7 +367,12 @@ def _judged(look: Look, pieces: list[Piece]) -> tuple[list[_Judged], bool]:
             halves = _cut(look, each.piece)
             cut |= halves is not None
         parts += halves or [each]
-    return parts, cut
+    return [
+        replace(each, one=_SHADED * each.one)
+        if look.may_be_shadow(each.piece)
+        else each
+        for each in parts
+    ], cut
 
 
 def _asked(pieces: list[Piece], images: list[np.ndarray]) -> list[_Judged]:

@@ -4,7 +4,8 @@
    of one digit: `own`, at row `top`, column `left`, and how much ink it is. */
 
 const Looking = (() => {
-	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD } = DATA.constants.look;
+	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD, STAIN, SHADOW } =
+		DATA.constants.look;
 	const { box, count, cut, enlarged, grown, image, median, minimum, parts } = Raster;
 	const { placed, quantile, resize, round, spread, where, window, without } = Raster;
 	const FAINT = Math.fround(0.15);
@@ -83,6 +84,16 @@ const Looking = (() => {
 			return dark < (crosses ? FOLD : EDGE) * light;
 		}
 
+		/** Whether a piece is as faint as a shadow or a stain: see `isFaint`. */
+		mayBeShadow({ own, top, left }) {
+			const at = { top, left, bottom: top + own.height, right: left + own.width };
+			const { height, width } = this.mask;
+			const leaves =
+				Math.min(top, left) <= 1 || at.bottom >= height - 1 || at.right >= width - 1;
+			const inked = cut(this.strength, at).values.filter((_, i) => own.values[i]);
+			return isFaint(inked, leaves);
+		}
+
 		/** [left, top, right, bottom] of a piece in pixels of the reader's picture. */
 		box({ own, top, left }) {
 			const sides = [left, top, left + own.width, top + own.height];
@@ -134,6 +145,9 @@ const Looking = (() => {
 			return { level: { ...strength, values: level }, own };
 		}
 	}
+
+	/** Whether ink is as faint as a stain; if it leaves the picture, as a shadow. */
+	const isFaint = (inked, leaves) => quantile(inked, 0.8) < (leaves ? SHADOW : STAIN);
 
 	/** Ink as an MNIST digit. */
 	function fitted(level) {
@@ -197,5 +211,5 @@ const Looking = (() => {
 		return image(height, width, found);
 	}
 
-	return { Look, fitted, thickened };
+	return { Look, fitted, isFaint, thickened };
 })();

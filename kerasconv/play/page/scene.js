@@ -8,11 +8,11 @@ const Scene = (() => {
 	const { PALE, LOW, MOST_CUT, EDGE } = DATA.constants.scene;
 	const { DOUBTED, CROSSING, NARROWEST, NEIGHBOURS, BESIDE, TRIES, CUTS } =
 		DATA.constants.scene;
-	const { WHOLE, MIXED, SOFT, SOFT_CUT } = DATA.constants.scene;
+	const { COARSE, SHADED, WHOLE, MIXED, SOFT, SOFT_CUT } = DATA.constants.scene;
 	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
 		Raster;
 	const { shrunk, sideOf, where, without } = Raster;
-	const { Look, fitted, thickened } = Looking;
+	const { Look, fitted, isFaint, thickened } = Looking;
 	const sum = (list) => list.reduce((a, b) => a + b, 0);
 
 	/** What may be digits in a grey picture, in the order of reading: of each the image, the
@@ -96,6 +96,23 @@ const Scene = (() => {
 		return sum([...ink.values].filter((_, i) => mask.values[i])) / count(mask) < PALE;
 	}
 
+	/** Whether ink is as faint as a shadow or a stain: see `isFaint`. */
+	function mayBeShadow(ink, grey) {
+		const mask = inkOf(ink);
+		const inked = ink.values.filter((_, i) => mask.values[i]);
+		const beyond = leaves(ink.box, grey);
+		if (!isFaint(inked, beyond)) return false; // in the most light that there is
+		const { height, width, values } = grey;
+		const step = Math.max(1, Math.floor(Math.max(height, width) / COARSE));
+		const some = values.filter(
+			(_, i) => Math.floor(i / width) % step === 0 && (i % width) % step === 0,
+		);
+		const ground = median(some);
+		const light = Math.max(ink.dark ? ground : 1 - ground, 0.02);
+		const lit = inked.map((v) => v / light);
+		return isFaint(lit, beyond);
+	}
+
 	/** Whether it is ink of two strengths: a shadow, and what is written in it. */
 	function isMixed({ height, width, values }) {
 		const most = largest(values);
@@ -145,6 +162,7 @@ const Scene = (() => {
 			(top <= 1 && bottom >= height - 1) || (left <= 1 && right >= width - 1);
 		let confidence = Judge.odds(image).one;
 		if (crosses && confidence < DOUBTED) confidence *= CROSSING;
+		if (mayBeShadow(ink, grey)) confidence *= SHADED;
 		const pixel = ((right - left) * (bottom - top)) / ink.values.length;
 		const step = Math.max(1, sideOf(grey) / VIEW);
 		const box = ink.box.map((side) => round(scale * side));
@@ -231,7 +249,10 @@ const Scene = (() => {
 			halved ||= halves !== null;
 			return halves || [part];
 		});
-		return { parts, halved };
+		const doubted = parts.map((each) =>
+			look.mayBeShadow(each.piece) ? { ...each, one: SHADED * each.one } : each,
+		);
+		return { parts: doubted, halved };
 	}
 
 	/** Neighbours that are no digits and make one together, joined. */
