@@ -544,7 +544,7 @@ def test_left_out_files_are_counted_named_and_listed(pets, tmp_path):
         assert [row["file"] for row in csv.DictReader(file)] == ["cat/=bad.png"]
     again = Path(tmp_path / "o" / "pets-left_out.csv")
     (pets / "cat" / "=bad.png").unlink()
-    quick(pets, tmp_path / "o")
+    quick(pets, tmp_path / "o", overwrite=True)
     assert not again.exists()
 
 
@@ -593,6 +593,15 @@ class TestWhatIsThere:
         assert os.listdir(tmp_path) == [there]
         card = quick(written, tmp_path, overwrite=True)
         assert load_model(card.path).name == "dense_classifier"
+
+    @pytest.mark.parametrize("below", ["", "cat", "trained", "../link/cat"])
+    def test_it_is_not_written_among_what_is_read(self, pets, below):
+        # The next training would learn its confusion matrix as a cat.
+        (pets.parent / "link").symlink_to(pets)
+        before = sorted(pets.rglob("*"))
+        with pytest.raises(UsageError, match=r"which is read: .* outside with `out`"):
+            quick(pets, pets / below)
+        assert sorted(pets.rglob("*")) == before
 
     def test_a_training_that_goes_on_was_told_already(self, written, tmp_path):
         quick(written, tmp_path)

@@ -236,6 +236,8 @@ def train_own(
     fitting.check_trains()
     source = None if start is None else _source(start, architecture)
     is_folder = isinstance(images, str | os.PathLike)
+    if is_folder:
+        _check_outside(out, images)
     with _place(Path(os.path.expanduser(out)), name, images) as place:
         checkpoint = checkpoint_of(place, name, images)
         name = _named(checkpoint)
@@ -477,6 +479,17 @@ def _place(out: Path, name: str | None, images: Any) -> Iterator[Path]:
         if made:
             with contextlib.suppress(OSError):
                 out.rmdir()
+
+
+def _check_outside(out: str | os.PathLike, images: str | os.PathLike) -> None:
+    """Refuse to put pictures of a training where the next one finds them in a class."""
+    check_path("images", images)
+    into, read = (os.path.realpath(os.path.expanduser(path)) for path in (out, images))
+    if Path(into).is_relative_to(read):
+        raise UsageError(
+            f"{printable(os.fspath(out))!r} lies in {printable(os.fspath(images))!r}, "
+            "which is read: name a folder outside with `out`"
+        )
 
 
 def _named(checkpoint: Path) -> str:
