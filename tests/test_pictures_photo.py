@@ -143,9 +143,9 @@ class TestPixels:
 
 @pytest.mark.once
 def test_unknown_names_are_refused_with_the_known(cat):
-    with pytest.raises(UsageError, match="sobel, prewitt"):
+    with pytest.raises(UsageError, match="'sobel', 'prewitt'"):
         pictures.edges(cat, operator="canny")
-    with pytest.raises(UsageError, match="magnitude, x, y"):
+    with pytest.raises(UsageError, match="'magnitude', 'x', 'y'"):
         pictures.edges(cat, output="z")
     with pytest.raises(ValueError, match="symmetric"):
         pictures.edges(cat, border_mode="mirror")
