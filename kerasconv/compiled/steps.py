@@ -20,6 +20,7 @@ __all__ = [
     "Multiply",
     "Pool",
     "Step",
+    "bytes_an_image",
     "multiplications",
     "steps_of",
 ]
@@ -279,6 +280,16 @@ def smaller(steps: list[Step]) -> list[Step]:
         if (first, getattr(second, "kind", None)) == (Activate("relu"), "max"):
             steps[i], steps[i + 1] = second, first
     return steps
+
+
+def bytes_an_image(steps: list[Step]) -> int:
+    """What the convolution with the largest result gives for one image, in float32."""
+    results = (
+        4 * math.prod(s.size) * s.kernel.shape[3]
+        for s in steps
+        if isinstance(s, Convolve)
+    )
+    return max(results, default=1)
 
 
 def images_that_fit(steps: list[Step], cache: int = 1 << 20) -> int:

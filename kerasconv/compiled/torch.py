@@ -11,15 +11,18 @@ from kerasconv.compiled import steps as s
 
 Call = Callable[[Any], Any]
 
-# Images at a time: beyond, what a layer gives is mapped anew at every call.
-_BLOCK = 32
+# Bytes that a layer gives at a time: of much more, memory is mapped anew at every call.
+# With fewer the threads are woken the more often.
+_BLOCK = 16 << 20
 
 
 def forward(
     steps: list[s.Step], device: torch.device
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The steps as a function of images and of nothing else."""
-    calls = [_CALLS[type(step)](step, device) for step in s.smaller(steps)]
+    steps = s.smaller(steps)
+    calls = [_CALLS[type(step)](step, device) for step in steps]
+    block = max(1, _BLOCK // s.bytes_an_image(steps))
 
     def some(x):
         if x.ndim == 4:
@@ -31,9 +34,9 @@ def forward(
     def run(images):
         with torch.inference_mode():
             batch = torch.from_numpy(images).to(device)
-            if device.type != "cpu" or len(images) <= _BLOCK:
+            if device.type != "cpu" or len(images) <= block:
                 return some(batch).contiguous().cpu().numpy()
-            return torch.cat([some(part) for part in batch.split(_BLOCK)]).numpy()
+            return torch.cat([some(part) for part in batch.split(block)]).numpy()
 
     return run
 

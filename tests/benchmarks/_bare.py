@@ -1,12 +1,15 @@
-"""The network `mnist_cnn` in the own operations of each backend, without Keras.
+"""Networks in the own operations of each backend, without Keras.
 
-What they take bounds a predictor on that backend, which can call no others.
+What they take bounds a predictor on that backend, which can call no others: all of
+`mnist_cnn`, and of any chain of layers its convolutions and products alone.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from kerasconv.compiled.steps import Convolve, Multiply
 
 Weights = list[np.ndarray]
 """Kernel and bias of two convolutions and of the Dense layer."""
@@ -125,3 +128,71 @@ def networks(backend: str, weights: Weights, images: np.ndarray) -> dict[str, Ca
 
         found[f"{batch} at a time"] = call
     return found
+
+
+def products(
+    backend: str, steps: Sequence, count: int, batch: int = 128
+) -> Callable[[], None] | None:
+    """A call of a chain's convolutions and matrix products alone, for `count` images.
+
+    Each has values of its own, which lie there already, channels last. None where a
+    backend has no such call here.
+    """
+    one_by_one = {"torch": _torch_products, "jax": _jax_products}.get(backend)
+    if one_by_one is None:
+        return None
+    random = np.random.default_rng(4)
+    whole, rest = divmod(count, batch)
+    calls = []
+    for n, times in ((batch, whole), (rest, 1)):
+        for step in steps if n and times else ():
+            if isinstance(step, Convolve):
+                sides = [
+                    (m - 1) * s + k
+                    for m, s, k in zip(
+                        step.size, step.strides, step.kernel.shape, strict=False
+                    )
+                ]
+                shape = (n, *sides, step.kernel.shape[2])
+            elif isinstance(step, Multiply):
+                shape = (n, step.kernel.shape[0])
+            else:
+                continue
+            values = random.random(shape, "float32")
+            calls += [one_by_one(step, values)] * times
+
+    def run():
+        for call in calls:
+            call()
+
+    return run
+
+
+def _torch_products(step, values):
+    import torch
+
+    x, kernel, bias = map(torch.from_numpy, (values, step.kernel, step.bias))
+    if x.ndim == 2:
+        return lambda: torch.addmm(bias, x, kernel)
+    x = x.permute(0, 3, 1, 2)
+    kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    return lambda: torch.nn.functional.conv2d(x, kernel, bias, step.strides)
+
+
+def _jax_products(step, values):
+    import jax
+    from jax import lax
+
+    x, kernel, bias = map(jax.device_put, (values, step.kernel, step.bias))
+
+    @jax.jit
+    def product(x, kernel, bias):
+        if x.ndim == 2:
+            return x @ kernel + bias
+        numbers = ("NHWC", "HWIO", "NHWC")
+        y = lax.conv_general_dilated(
+            x, kernel, step.strides, "VALID", dimension_numbers=numbers
+        )
+        return y + bias
+
+    return lambda: product(x, kernel, bias).block_until_ready()
