@@ -208,6 +208,16 @@ def test_a_digit_is_not_read_as_one_with_the_line_under_it(
     assert read(reader, grey).text == "7"
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("digit", "0189")
+def test_a_digit_over_a_line_of_a_thick_marker_is_read(reader, digits, digit):
+    grey = np.pad(row(digits, digit, 30), 60, constant_values=0.95)
+    rows, columns = (np.flatnonzero((grey < 0.6).any(a)) for a in (1, 0))
+    below = slice(rows[-1] + 4, rows[-1] + 30)
+    grey[below, columns[0] - 30 : columns[-1] + 30] = 0.15
+    assert read(reader, grey).text == digit
+
+
 def blurred(picture, width=1.0):
     return ndimage.gaussian_filter(picture, width).astype(np.float32)
 

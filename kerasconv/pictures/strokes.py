@@ -11,6 +11,8 @@ from kerasconv.pictures.ink import side_of
 # A line is a run at least this share of the picture's side long: one that lies, under
 # a small digit, and one that stands, which a 1 is as well.
 _LYING, _STANDING = 0.12, 0.18
+# What is thicker than this share of the side is no line: what stands is one less often.
+_THICK, _THICK_STANDING = 0.1, 0.065
 # Of the parts of the ink the heaviest few are looked at.
 _PARTS = 48
 # A part whose inscribed square is this share of its longer side is a blob, no stroke.
@@ -54,14 +56,17 @@ def without_lines(mask: np.ndarray) -> Iterator[np.ndarray]:
     the line is wide, stays. A 1 is itself a line that stands. The bar of a T or a 7 is
     a part of it, and no line: see `_apart`.
     """
-    lying, across = _lines(mask, _LYING)
+    lying, across = _lines(mask, _LYING, _THICK)
     yield mask & ~_apart(mask, lying, lying & ~across)
-    standing, down = (each.T for each in _lines(mask.T, _STANDING))
+    found = _lines(mask.T, _STANDING, _THICK_STANDING)
+    standing, down = (each.T for each in found)
     taken = lying & ~across | standing & ~down
     yield mask & ~_apart(mask, lying | standing, taken)
 
 
-def _lines(mask: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+def _lines(
+    mask: np.ndarray, share: float, thickest: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The pixels of thin lines along the rows, this share of the side long.
 
     And the pixels of what crosses them.
@@ -78,7 +83,7 @@ def _lines(mask: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     columns = runs.sum(0)
     starts = (np.diff(runs.astype(np.int8), axis=0, prepend=0) == 1).sum(0)
     width = float(np.median(columns[starts > 0] / starts[starts > 0]))
-    if width > 0.065 * side_of(mask.shape):
+    if width > thickest * side_of(mask.shape):
         return none, none
     crossing = _opened(mask.astype(np.uint8), round(1.6 * width) + 2, axis=0)
     return runs, crossing.astype(bool)

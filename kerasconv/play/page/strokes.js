@@ -4,7 +4,8 @@
    its parts, and the sum of its ink's strength. */
 
 const Strokes = (() => {
-	const { LYING, STANDING, PARTS, BLOB, THREAD, SPECK, LOW } = DATA.constants.strokes;
+	const { LYING, STANDING, PARTS, BLOB, THREAD, SPECK, LOW, THICK, THICK_STANDING } =
+		DATA.constants.strokes;
 	const { both, either, image, maximum, median, parts, round, sideOf, spread } = Raster;
 	const { where, without } = Raster;
 	const high = (group) => group.bottom - group.top;
@@ -19,10 +20,10 @@ const Strokes = (() => {
       the line is wide, stays. A 1 is itself a line that stands. The bar of a T or a 7 is
       a part of it, and no line: see `apart`. */
 	function* withoutLines(mask) {
-		const lying = lines(mask, LYING);
+		const lying = lines(mask, LYING, THICK);
 		const flat = without(lying.runs, lying.crossing);
 		yield without(mask, apart(mask, lying.runs, flat));
-		const turned = lines(transposed(mask), STANDING);
+		const turned = lines(transposed(mask), STANDING, THICK_STANDING);
 		const [runs, crossing] = [turned.runs, turned.crossing].map(transposed);
 		const taken = either(flat, without(runs, crossing));
 		yield without(mask, apart(mask, either(lying.runs, runs), taken));
@@ -50,7 +51,7 @@ const Strokes = (() => {
 
 	/** The pixels of thin lines along the rows, this share of the side long, and
       the pixels of what crosses them. */
-	function lines(mask, share) {
+	function lines(mask, share, thickest) {
 		const { height, width } = mask;
 		const none = where(mask, () => false);
 		const side = sideOf(mask);
@@ -70,7 +71,7 @@ const Strokes = (() => {
 			if (starts) runsDown.push(pixels / starts);
 		}
 		const breadth = median(runsDown);
-		if (breadth > 0.065 * side) return { runs: none, crossing: none };
+		if (breadth > thickest * side) return { runs: none, crossing: none };
 		const down = opened(transposed(mask), round(1.6 * breadth) + 2);
 		return { runs, crossing: transposed(down) };
 	}
