@@ -1,15 +1,16 @@
 """Networks in the own operations of each backend, without Keras.
 
 What they take bounds a predictor on that backend, which can call no others: all of
-`mnist_cnn`, and of any chain of layers its convolutions and products alone.
+`mnist_cnn`, and of any chain of layers its products and activations alone.
 """
 
 import functools
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from kerasconv.compiled.steps import Convolve, Multiply
+from kerasconv.compiled.steps import Activate, Convolve, Multiply
 
 Weights = list[np.ndarray]
 """Kernel and bias of two convolutions and of the Dense layer."""
@@ -37,8 +38,6 @@ def tensorflow(weights: Weights, batch: int) -> Callable:
 
 def jax(weights: Weights, batch: int) -> Callable:
     """One program for each number of images."""
-    from functools import partial
-
     import jax
     from jax import lax
 
@@ -133,33 +132,36 @@ def networks(backend: str, weights: Weights, images: np.ndarray) -> dict[str, Ca
 def products(
     backend: str, steps: Sequence, count: int, batch: int = 128
 ) -> Callable[[], None] | None:
-    """A call of a chain's convolutions and matrix products alone, for `count` images.
+    """A call of what a chain cannot do without, for `count` images.
 
-    Each has values of its own, which lie there already, channels last. None where a
-    backend has no such call here.
+    These are its convolutions, matrix products and activations, each alone, on values
+    that lie there already, channels last. None where a backend has no such call here.
     """
-    one_by_one = {"torch": _torch_products, "jax": _jax_products}.get(backend)
-    if one_by_one is None:
+    alone = {"torch": _alone_on_torch, "jax": _alone_on_jax}.get(backend)
+    if alone is None:
         return None
     random = np.random.default_rng(4)
     whole, rest = divmod(count, batch)
     calls = []
     for n, times in ((batch, whole), (rest, 1)):
+        given = ()
         for step in steps if n and times else ():
             if isinstance(step, Convolve):
                 sides = [
                     (m - 1) * s + k
                     for m, s, k in zip(
-                        step.size, step.strides, step.kernel.shape, strict=False
+                        step.size, step.strides, step.kernel.shape[:2], strict=True
                     )
                 ]
-                shape = (n, *sides, step.kernel.shape[2])
+                taken = (n, *sides, step.kernel.shape[2])
+                given = (n, *step.size, step.kernel.shape[3])
             elif isinstance(step, Multiply):
-                shape = (n, step.kernel.shape[0])
+                taken, given = (n, step.kernel.shape[0]), (n, step.kernel.shape[1])
+            elif isinstance(step, Activate):
+                taken = given
             else:
                 continue
-            values = random.random(shape, "float32")
-            calls += [one_by_one(step, values)] * times
+            calls += [alone(step, random.random(taken, "float32"))] * times
 
     def run():
         for call in calls:
@@ -168,31 +170,41 @@ def products(
     return run
 
 
-def _torch_products(step, values):
+def _alone_on_torch(step, values):
     import torch
 
-    x, kernel, bias = map(torch.from_numpy, (values, step.kernel, step.bias))
-    if x.ndim == 2:
-        return lambda: torch.addmm(bias, x, kernel)
-    x = x.permute(0, 3, 1, 2)
+    x = torch.from_numpy(values)
+    if x.ndim == 4:
+        x = x.permute(0, 3, 1, 2)
+    if isinstance(step, Activate):
+        function = getattr(torch.nn.functional, step.name)
+        return (
+            partial(function, x, 1) if step.name == "softmax" else partial(function, x)
+        )
+    kernel, bias = map(torch.from_numpy, (step.kernel, step.bias))
+    if isinstance(step, Multiply):
+        return partial(torch.addmm, bias, x, kernel)
     kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
-    return lambda: torch.nn.functional.conv2d(x, kernel, bias, step.strides)
+    return partial(torch.nn.functional.conv2d, x, kernel, bias, step.strides)
 
 
-def _jax_products(step, values):
+def _alone_on_jax(step, values):
     import jax
     from jax import lax
 
-    x, kernel, bias = map(jax.device_put, (values, step.kernel, step.bias))
+    if isinstance(step, Activate):
+        function, operands = getattr(jax.nn, step.name), [values]
+    else:
+        operands = [values, step.kernel, step.bias]
 
-    @jax.jit
-    def product(x, kernel, bias):
-        if x.ndim == 2:
-            return x @ kernel + bias
-        numbers = ("NHWC", "HWIO", "NHWC")
-        y = lax.conv_general_dilated(
-            x, kernel, step.strides, "VALID", dimension_numbers=numbers
-        )
-        return y + bias
+        def function(x, kernel, bias):
+            if isinstance(step, Multiply):
+                return x @ kernel + bias
+            numbers = ("NHWC", "HWIO", "NHWC")
+            y = lax.conv_general_dilated(
+                x, kernel, step.strides, "VALID", dimension_numbers=numbers
+            )
+            return y + bias
 
-    return lambda: product(x, kernel, bias).block_until_ready()
+    run = partial(jax.jit(function), *map(jax.device_put, operands))
+    return lambda: run().block_until_ready()

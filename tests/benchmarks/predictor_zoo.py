@@ -108,7 +108,8 @@ def table(found):
         f"{found['images']:,} images, medians of {found['rounds']} paired rounds, "
         f"{found['cpus']} CPUs, {found['date']}; bold is more than 1.00, on torch than "
         f"{TARGETS['torch']:.2f}. In brackets what bounds it: on JAX and torch the "
-        "convolutions and products alone, on values that lie there already; on "
+        "convolutions, products and activations alone, each on values that lie there "
+        "already; on "
         "OpenVINO `model.predict` in float32, for it rounds to bfloat16 where the "
         "processor can, and the predictor does not."
     )
