@@ -295,7 +295,7 @@ def test_what_is_over_its_budget_is_bold():
 def test_a_first_call_that_takes_too_long_or_too_much_is_bold():
     row = {"backend": "jax", "mode": "jit", "ms": [201, 2, 3, 1]}
     row |= {"interior_ms": [150, 2, 2, 1], "keras_ms": [5, 6]}
-    kept = {"few": 1.0, "all": 1.1}
+    kept = {"few": 1.0, "all": 1.1, "least": 0.9}
     text = first_call.table(
         {
             "rows": [{**row, "mode": "eager", "memory": kept}, {**row, "mode": "XLA"}],
@@ -303,8 +303,8 @@ def test_a_first_call_that_takes_too_long_or_too_much_is_bold():
         }
     )
     calls = "2 ms | 3 ms | 1 ms | 150 ms | 5, 6 ms"
-    assert f"| jax, eager | **201 ms** | {calls} | 1 | **1.1** |" in text
-    assert f"| jax, XLA | 201 ms | {calls} |  |  |" in text
+    assert f"| jax, eager | **201 ms** | {calls} | 1 | **1.1** | 0.9 |" in text
+    assert f"| jax, XLA | 201 ms | {calls} |  |  |  |" in text
 
 
 def process(*lines):

@@ -9,8 +9,9 @@ least there is to compile) and Keras's own `DepthwiseConv2D` with as many maps, 
 medians of the first three calls, and of the fastest of the next five. Values are
 checked before a time is kept.
 Memory: what a process takes more for each new shape, while one call follows on another,
-after the first hundred shapes and after all. Each backend has a process of its own for
-either, on two threads.
+after the first hundred shapes and after all; on JAX, whose every program takes some,
+beside a program that adds one to an image, for the first hundred. Each backend has a
+process of its own for either, on two threads.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import _backends as backends
@@ -91,21 +93,25 @@ def memory(backend: str, shapes: int) -> dict:
     from kerasconv import layers
 
     backends.start(backend)
-    layer = layers.SobelConv(output="magnitude")
+    few, found = min(HUNDRED, shapes), {"shapes": shapes}
+    if backend == "jax":
+        import jax
+
+        held = list(_held(jax.jit(lambda x: x + 1), few, backend))
+        found["least"] = round((held[-1] - held[9]) / few, 2)
+    held = list(_held(layers.SobelConv(output="magnitude"), shapes, backend))
+    found["few"] = round((held[9 + few] - held[9]) / few, 2)
+    return found | {"all": round((held[-1] - held[9]) / shapes, 3)}
+
+
+def _held(layer: Callable, shapes: int, backend: str) -> Iterator[float]:
+    """Megabytes that the process holds after each call: ten, and so many more."""
     x = image(800, 1200)
-    held = []
     for i in range(10 + shapes):
         # No two alike, and no row of growing ones: that would pass for a leak.
         part = x[:, : 200 + 37 * i % 601, : 300 + 53 * i % 907]
         layer(backends.native(np.ascontiguousarray(part), backend))
-        held.append(_status("VmRSS") / 1e6)
-    few = min(HUNDRED, shapes)
-    start = held[9]
-    return {
-        "few": round((held[9 + few] - start) / few, 2),
-        "all": round((held[-1] - start) / shapes, 3),
-        "shapes": shapes,
-    }
+        yield _status("VmRSS") / 1e6
 
 
 def table(found: dict) -> str:
@@ -113,8 +119,8 @@ def table(found: dict) -> str:
     lines = [
         "| backend | first call | second | third | later | first without a border | "
         "DepthwiseConv2D, first, later | "
-        f"MB a shape, of {HUNDRED} | of {found['shapes']:,} |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"MB a shape, of {HUNDRED} | of {found['shapes']:,} | x + 1, of {HUNDRED} |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found["rows"]:
         backend = row["backend"]
@@ -127,9 +133,12 @@ def table(found: dict) -> str:
         cells.append(f"{row['keras_ms'][0]:g}, {row['keras_ms'][-1]:g} ms")
         kept = row.get("memory")
         cells += (
-            [_cell(kept[part], megabytes, "") for part in ("few", "all")]
+            [
+                *(_cell(kept[part], megabytes, "") for part in ("few", "all")),
+                f"{kept.get('least', '')}",
+            ]
             if kept
-            else ["", ""]
+            else [""] * 3
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(
