@@ -23,7 +23,9 @@ CALLS = 20
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="breakdown.py")
-    parser.add_argument("--backend", default="jax", choices=["jax", "tensorflow"])
+    parser.add_argument(
+        "--backend", default="jax", choices=["jax", "tensorflow", "torch"]
+    )
     parser.add_argument("--shapes", nargs="*", metavar="8x512x512x3")
     options = parser.parse_args()
     os.environ["KERAS_BACKEND"] = options.backend

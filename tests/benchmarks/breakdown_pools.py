@@ -4,9 +4,11 @@
 
 On TensorFlow, under XLA at (256, 28, 28, 1), the time of an empty program beside that
 of the sums of squares, of their roots, of L2Pool and of MaxPooling; and of the gradient
-of a bias that is added and of one in `BiasAdd`. On torch, compiled, L2Pool in both
-layouts beside LPPool2d; and the backward pass of windows of 3 over images whose sides
-are multiples of 3 and over images whose sides are not.
+of a bias that is added and of one in `BiasAdd`. On torch, eager at that size, a layer
+of Keras that does nothing, L2Pool and the Sobel magnitude with Keras's call around them
+and without, and as many additions as the magnitude has operations. Compiled, L2Pool in
+both layouts beside LPPool2d; and the backward pass of windows of 3 over images whose
+sides are multiples of 3 and over images whose sides are not.
 """
 
 import argparse
@@ -16,6 +18,9 @@ import numpy as np
 from _harness import Contender, measure
 
 ROUNDS = 15
+
+_OPERATIONS = 12
+"""What computes in a Sobel magnitude: sums, products, a root, two borders."""
 
 
 def main() -> None:
@@ -86,6 +91,32 @@ def torch(backends):
 
     from kerasconv import layers
 
+    x = backends.native(backends.image((256, 28, 28, 1)), "torch")
+    pool, edges = layers.L2Pool(2), layers.SobelConv(output="magnitude")
+
+    keras_own, bare = keras.layers.Identity(), torch.nn.LPPool2d(2, 2)
+    first = x.permute(0, 3, 1, 2).contiguous()
+    for layer in (keras_own, pool, edges):
+        layer(x)
+
+    def additions():
+        y = x
+        for _ in range(_OPERATIONS):
+            y = y + x
+        return y
+
+    yield (
+        "eager at (256, 28, 28, 1)",
+        {
+            "a layer that does nothing": lambda: keras_own(x),
+            "L2Pool": lambda: pool(x),
+            "L2Pool, its call alone": lambda: pool.call(x),
+            "LPPool2d": lambda: bare(first),
+            "magnitude": lambda: edges(x),
+            "magnitude, its call alone": lambda: edges.call(x),
+            f"{_OPERATIONS} additions": additions,
+        },
+    )
     x = backends.native(backends.image((8, 512, 512, 3)), "torch")
     first = x.permute(0, 3, 1, 2).contiguous()
     contenders = {
