@@ -301,6 +301,9 @@ def interrupted_by(name, before=""):
             print("done", flush=True)
             os._exit(0)
 
+        # Whoever runs the tests in the background has these ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         {before}
         _app.app = work
         __main__.main()
