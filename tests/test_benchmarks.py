@@ -198,6 +198,15 @@ def test_a_run_replaces_the_rows_of_its_backend_and_shapes_and_keeps_the_others(
     ]
 
 
+def test_the_rows_of_backends_that_were_not_run_are_kept():
+    rows = [{"backend": "jax", "ratio": 1}, {"backend": "numpy", "ratio": 1}]
+    earlier = {"date": "then", "rounds": 5, "rows": rows}
+    found = {"date": "today", "rounds": 5, "rows": [{"backend": "jax", "ratio": 2}]}
+    assert command._beside(earlier, found) == [found["rows"][0], rows[1]]
+    with pytest.raises(SystemExit, match="other rounds"):
+        command._beside(earlier, {**found, "rounds": 7})
+
+
 def test_figures_of_other_versions_are_not_added_to(figures):
     path = figures / "edges.json"
     facts = json.loads(path.read_text())["facts"]

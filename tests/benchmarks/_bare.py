@@ -1,7 +1,7 @@
 """Networks in the own operations of each backend, without Keras.
 
 What they take bounds a predictor on that backend, which can call no others: all of
-`mnist_cnn`, and of any chain of layers its products and activations alone.
+`mnist_cnn`, and on torch of any chain of layers its products and activations alone.
 """
 
 import functools
@@ -86,11 +86,15 @@ def openvino(weights: Weights, batch: int) -> Callable:
     import openvino
     from predictor import onnx_file
 
-    model = openvino.Core().read_model(onnx_file())
-    model.reshape([batch, 28, 28, 1])
     hint = {"INFERENCE_PRECISION_HINT": "f32"}
-    request = openvino.compile_model(model, "CPU", hint).create_infer_request()
-    return lambda images: request.infer([images])[0].copy()
+
+    @functools.cache
+    def request(count):
+        model = openvino.Core().read_model(onnx_file())
+        model.reshape([count, 28, 28, 1])
+        return openvino.compile_model(model, "CPU", hint).create_infer_request()
+
+    return lambda images: request(len(images)).infer([images])[0].copy()
 
 
 def numpy(weights: Weights, batch: int) -> Callable:
@@ -129,17 +133,12 @@ def networks(backend: str, weights: Weights, images: np.ndarray) -> dict[str, Ca
     return found
 
 
-def products(
-    backend: str, steps: Sequence, count: int, batch: int = 128
-) -> Callable[[], None] | None:
-    """A call of what a chain cannot do without, for `count` images.
+def products(steps: Sequence, count: int, batch: int = 128) -> Callable[[], None]:
+    """A call of what a chain cannot do without on torch, for `count` images.
 
     These are its convolutions, matrix products and activations, each alone, on values
-    that lie there already, channels last. None where a backend has no such call here.
+    that lie there already, channels last.
     """
-    alone = {"torch": _alone_on_torch, "jax": _alone_on_jax}.get(backend)
-    if alone is None:
-        return None
     random = np.random.default_rng(4)
     whole, rest = divmod(count, batch)
     calls = []
@@ -161,7 +160,7 @@ def products(
                 taken = given
             else:
                 continue
-            calls += [alone(step, random.random(taken, "float32"))] * times
+            calls += [_alone(step, random.random(taken, "float32"))] * times
 
     def run():
         for call in calls:
@@ -170,7 +169,7 @@ def products(
     return run
 
 
-def _alone_on_torch(step, values):
+def _alone(step, values):
     import torch
 
     x = torch.from_numpy(values)
@@ -186,25 +185,3 @@ def _alone_on_torch(step, values):
         return partial(torch.addmm, bias, x, kernel)
     kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
     return partial(torch.nn.functional.conv2d, x, kernel, bias, step.strides)
-
-
-def _alone_on_jax(step, values):
-    import jax
-    from jax import lax
-
-    if isinstance(step, Activate):
-        function, operands = getattr(jax.nn, step.name), [values]
-    else:
-        operands = [values, step.kernel, step.bias]
-
-        def function(x, kernel, bias):
-            if isinstance(step, Multiply):
-                return x @ kernel + bias
-            numbers = ("NHWC", "HWIO", "NHWC")
-            y = lax.conv_general_dilated(
-                x, kernel, step.strides, "VALID", dimension_numbers=numbers
-            )
-            return y + bias
-
-    run = partial(jax.jit(function), *map(jax.device_put, operands))
-    return lambda: run().block_until_ready()

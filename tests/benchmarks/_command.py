@@ -107,6 +107,22 @@ def _race(table: Table, options: argparse.Namespace) -> list[dict[str, Any]]:
     return result
 
 
+def _beside(earlier: dict[str, Any], found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows found, with those of other backends of an earlier run of this kind."""
+    unlike = [
+        key
+        for key, value in found.items()
+        if key not in ("rows", "date") and earlier.get(key) != value
+    ]
+    run = {row["backend"] for row in found["rows"]}
+    others = [row for row in earlier["rows"] if row["backend"] not in run]
+    if others and unlike:
+        raise SystemExit(f"the figures kept have other {', '.join(unlike)}")
+    return sorted(
+        [*found["rows"], *others], key=lambda row: BACKENDS.index(row["backend"])
+    )
+
+
 def _kept(path: Path | None, facts: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of an earlier run to add to, which must have been one of this kind."""
     if path is None or not path.exists():
@@ -161,9 +177,14 @@ def _settled(backend: str) -> dict[str, str]:
 def report(
     options: argparse.Namespace, table: Callable[[dict], str], **found: Any
 ) -> None:
-    """Print figures as a table, and keep them with their facts where --json says."""
+    """Print figures as a table, and keep them with their facts where --json says.
+
+    The rows there of backends that were not run are kept too.
+    """
     facts = _facts(options.rounds)
     found = {key: facts[key] for key in ("date", "cpus", "rounds")} | found
+    if options.json and options.json.exists():
+        found["rows"] = _beside(json.loads(options.json.read_text()), found)
     print(table(found))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")

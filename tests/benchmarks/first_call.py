@@ -107,6 +107,7 @@ def memory(backend: str, shapes: int) -> dict:
 def _held(layer: Callable, shapes: int, backend: str) -> Iterator[float]:
     """Megabytes that the process holds after each call: ten, and so many more."""
     x = image(800, 1200)
+    layer(backends.native(x, backend))  # what the largest image takes is no program's
     for i in range(10 + shapes):
         # No two alike, and no row of growing ones: that would pass for a leak.
         part = x[:, : 200 + 37 * i % 601, : 300 + 53 * i % 907]
