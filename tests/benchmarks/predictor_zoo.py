@@ -7,7 +7,7 @@ Both take turns in one process, after their answers were compared. Printed are m
 of the paired ratios, of the clock and of processor time. The target: at most 1.00 of
 the clock, and 0.50 on torch.
 
-A third takes its turn that shows what bounds it: on torch, of a chain of layers, its
+A third takes its turn, to compare a miss with: on torch, of a chain of layers, its
 convolutions, products and activations alone; on JAX, where a program takes one number
 of images, the predictor in one batch as `predict` has it; on OpenVINO, where `predict`
 rounds to bfloat16 if the processor can, `predict` in float32.
@@ -110,7 +110,7 @@ def table(found):
     facts = (
         f"{found['images']:,} images, medians of {found['rounds']} paired rounds, "
         f"{found['cpus']} CPUs, {found['date']}; bold is more than 1.00, on torch than "
-        f"{TARGETS['torch']:.2f}. In brackets what bounds it: on JAX the predictor "
+        f"{TARGETS['torch']:.2f}. In brackets beside a miss: on JAX the predictor "
         "in one batch, for which it would compile a second time; on torch the "
         "convolutions, products and activations alone, each on values that lie "
         "there already; on OpenVINO `model.predict` in float32, for it rounds to "
