@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
-from scipy import ndimage
 
 # Of a strip more than this many times as long as it is wide the width counts.
 _STRIP = 4
@@ -62,7 +62,7 @@ def background(view: np.ndarray) -> np.ndarray:
     height, width = view.shape
     small = shrunk(view, max(1, round(side_of(view.shape) / _COARSER)))
     side = max(3, round(_REACH * side_of(small.shape)) | 1)
-    level = ndimage.median_filter(small, side, mode="nearest")
+    level = _medians(small, side)
     size = (width, height)
     return np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BILINEAR))
 
@@ -75,9 +75,46 @@ def close_background(view: np.ndarray, level: np.ndarray) -> np.ndarray:
     height, width = view.shape
     small = shrunk(view, max(1, round(side_of(view.shape) / 2)))
     side = max(3, round(_NARROW * side_of(small.shape)) | 1)
-    closed = ndimage.grey_closing(small, (side, side), mode="nearest")
+    closed = _squares(_squares(small, side, np.maximum), side, np.minimum)
     image = Image.fromarray(closed).resize((width, height), Image.Resampling.BILINEAR)
     return np.minimum(level, np.asarray(image))
+
+
+def _medians(values: np.ndarray, side: int) -> np.ndarray:
+    """The median of the square about each value, of an odd side; the rim goes on.
+
+    Of the values' ranks, which are short numbers, and quick to part.
+    """
+    order = np.argsort(values, axis=None, kind="stable")
+    ranks = np.empty(order.size, np.min_scalar_type(order.size))
+    ranks[order] = np.arange(order.size)
+    padded = np.pad(ranks.reshape(values.shape), side // 2, "edge")
+    squares = np.array(sliding_window_view(padded, (side, side)), order="C")
+    squares = squares.reshape(order.size, -1)
+    squares.partition(side**2 // 2, axis=1)
+    return values.ravel()[order[squares[:, side**2 // 2]]].reshape(values.shape)
+
+
+def _squares(values: np.ndarray, side: int, pick: np.ufunc) -> np.ndarray:
+    """What `pick` leaves of the square about each value, of an odd side."""
+    for _ in range(2):
+        place = np.arange(-(side // 2), len(values) + side // 2)
+        rows = values[np.clip(place, 0, len(values) - 1)]  # the rim goes on
+        values = running(rows, side, pick).T
+    return values
+
+
+def running(values: np.ndarray, count: int, pick: np.ufunc) -> np.ndarray:
+    """What `pick`, as `np.maximum`, leaves of every `count` rows that follow another.
+
+    There are `count - 1` fewer of these. Each step takes up to twice as many together.
+    """
+    done = 1
+    while done < count:
+        more = min(done, count - done)
+        values = pick(values[:-more], values[more:])
+        done += more
+    return values
 
 
 def find_ink(view: np.ndarray, paper: np.ndarray, least: float = _FAINT) -> Ink:
@@ -85,7 +122,7 @@ def find_ink(view: np.ndarray, paper: np.ndarray, least: float = _FAINT) -> Ink:
     strength = np.clip(1 - view / np.maximum(paper, 0.02), 0, 1)
     # Of every other pixel, which says as much of the noise.
     some, around = view[::2, ::2], np.maximum(paper[::2, ::2], 0.02)
-    noise = 1.4826 * float(np.median(np.abs(some - around) / around))
+    noise = 1.4826 * median(np.abs(some - around) / around)
     level = max(otsu(strength), least, _NOISY * noise)
     return Ink(strength, strength > level, noise)
 
@@ -98,11 +135,34 @@ def stronger(strength: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray |
     if not mask.any():
         return None
     strong = mask & (strength > otsu(strength[mask]))
-    weak = mask & ~ndimage.maximum_filter(strong, 2 * reach + 1)
+    near = strong
+    for _ in range(reach):
+        near = spread(near)
+    weak = mask & ~near
     if not 0 < _TWO * np.count_nonzero(strong) < np.count_nonzero(weak):
         return None
     apart = np.mean(strength[weak]) < _WEAKER * np.mean(strength[strong])
     return strong if apart else None
+
+
+def spread(mask: np.ndarray, by: int = 1) -> np.ndarray:
+    """A mask, and the pixels beside it, across corners too: a dilation by a square.
+
+    Those `by` pixels beside it, which leaves gaps if the mask is thinner than that.
+    """
+    mask = mask.copy("K")
+    mask[by:] |= mask[:-by]
+    mask[:-by] |= mask[by:]
+    mask[:, by:] |= mask[:, :-by]
+    mask[:, :-by] |= mask[:, by:]
+    return mask
+
+
+def median(values: np.ndarray) -> float:
+    """`np.median`, which does a multiple of this work, of finite numbers."""
+    low, high = (values.size - 1) // 2, values.size // 2
+    ordered = np.partition(values, (low, high), axis=None)
+    return float(ordered[low] + ordered[high]) / 2
 
 
 def otsu(values: np.ndarray) -> float:
@@ -110,7 +170,8 @@ def otsu(values: np.ndarray) -> float:
 
     Source: N. Otsu, "A threshold selection method from gray-level histograms", 1979.
     """
-    counts = np.bincount((values.ravel() * 255).astype(np.uint8), minlength=256)
+    bytes_ = (np.atleast_2d(values) * 255).astype(np.uint8)
+    counts = np.array(Image.fromarray(bytes_).histogram())
     levels = (np.arange(256) + 0.5) / 256
     below = np.cumsum(counts, dtype=np.float64)
     mass = np.cumsum(counts * levels)

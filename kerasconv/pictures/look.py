@@ -75,7 +75,8 @@ class Look:
         pieces = []
         for group in groups:
             top, left, bottom, right = group.box
-            own = np.isin(labels[top:bottom, left:right], group.parts)
+            part = labels[top:bottom, left:right]
+            own = np.logical_or.reduce([part == i for i in group.parts])
             weight = float(contrast[top:bottom, left:right][own].sum())
             pieces.append(Piece(own, top, left, weight))
         return pieces
@@ -165,15 +166,15 @@ class Look:
             )
             level = _resized(_window(self.paper, top, left, own.shape), size)
             strength = np.clip(1 - np.asarray(crop) / np.maximum(level, 0.02), 0, 1)
-            near = _resized(strokes.spread(own), size) > 0.3
+            near = _resized(inks.spread(own), size) > 0.3
             own = _resized(own, size) > 0.5
         elif closer < 0.8:  # more pixels than a digit of 20 has use for
-            near = strokes.spread(own)
+            near = inks.spread(own)
             strength = _resized(np.where(near, strength, 0), size)
             near = _resized(near, size) > 0.2
             own = _resized(own, size) > 0.5
         else:
-            near = strokes.spread(own)
+            near = inks.spread(own)
         inked = strength[own]
         full = float(_quantile(inked, 0.6)) if inked.size else 0.0
         level = np.where(near, np.minimum(strength / max(full, 1e-6), 1), 0)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from kerasconv.pictures.strokes import spread
+from kerasconv.pictures.ink import median, spread
 
 # The ink is sought in a view of at most _VIEW pixels a side, which averages noise
 # away, and again closer until it takes up _DETAIL of them. Measured on scans made of
@@ -15,6 +15,11 @@ from kerasconv.pictures.strokes import spread
 _VIEW, _DETAIL = 64, 30
 # Paper and ink differ from each other by more than this share of the contrast.
 _FAINT = 0.25
+_CORNERS = np.ones((3, 3), bool)  # pixels that touch by a corner are one group
+# Where the sums of 1, y and x are in a matrix of 2 x 2, and of their products in one of
+# 3 x 3: its row is the power of y, its column that of x.
+_SUMS = np.array([0, 2, 1])
+_PRODUCTS = np.array([[0, 3, 1], [3, 6, 4], [1, 4, 2]])
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,10 @@ def find_ink(grey: np.ndarray) -> Cut | None:
         step = max(1.0, (right - left) / _VIEW, (bottom - top) / _VIEW)
         size = [max(1, round(side / step)) for side in (right - left, bottom - top)]
         view = picture.resize(size, Image.Resampling.BOX, (left, top, right, bottom))
-        ink, mask, share, dark, parts = _separated(np.asarray(view), least / step**2)
-        rows, columns = box(mask)
-        digit = ink[rows, columns]
-        if not digit.size:
+        seen = _separated(np.asarray(view), least / step**2)
+        if seen is None:
             return found
+        digit, (rows, columns), share, dark, parts = seen
         across, down = (right - left) / size[0], (bottom - top) / size[1]
         corners = (
             left + columns.start * across,
@@ -76,32 +80,49 @@ def find_ink(grey: np.ndarray) -> Cut | None:
 
 def _separated(
     view: np.ndarray, least: float
-) -> tuple[np.ndarray, np.ndarray, float, bool, int]:
-    """Ink (0 is paper), the mask of what surely is, and the other facts of a `Cut`."""
+) -> tuple[np.ndarray, tuple[slice, slice], float, bool, int] | None:
+    """Ink cut out at its box (0 is paper), the box, and the other facts of a `Cut`."""
     contrast, noise = _contrast(view)
     seen = max(4 * noise, 1.5 / 255)
-    beyond = np.maximum(np.abs(contrast) - seen, 0)
-    beyond *= beyond
-    is_dark = bool(beyond[contrast < 0].sum() >= beyond[contrast > 0].sum())
+    lighter = np.maximum(contrast - seen, 0)
+    darker = np.maximum(-contrast - seen, 0)
+    light, dark = (float(np.vdot(each, each)) for each in (lighter, darker))
+    is_dark = dark >= light
     ink = np.maximum(-contrast if is_dark else contrast, 0)
-    peak = ink.max()
+    peak = float(ink.max())
     # Noise leaves few pixels near its peak; bold ink, cut tight, looks like noise.
     bold = np.count_nonzero(ink > 0.7 * peak) > 0.05 * ink.size
     if peak < 2 / 255 or not (bold or peak > 1.5 * seen):
-        return ink, np.zeros(ink.shape, bool), 0.0, is_dark, 0
+        return None
+    # All that follows is about the ink, and much of a view is paper.
     mask = ink > min(max(seen, _FAINT * peak), 0.3 * peak)
-    groups, _ = ndimage.label(mask, np.ones((3, 3)))  # corners touch too
-    weights = np.bincount(groups.ravel(), ink.ravel())
+    inner = box(mask)
+    groups, _ = ndimage.label(mask[inner], _CORNERS)
+    weights = np.bincount(groups.ravel(), ink[inner].ravel())
     weights[0] = 0
     heavy = weights > max(least, 0.08 * weights.max())
-    mask = heavy[groups]
+    mask[inner] = heavy[groups]
+    rows, columns = box(mask)
+    if not mask.any():
+        return None
     # The soft edge of a stroke is ink too.
-    near = spread(mask)
-    ink *= near
+    about = _about(rows, 3), _about(columns, 3)
+    near = spread(mask[about])
+    ink[about] *= near
+    own = float(np.square(ink[about]).sum())
     # Scanners and JPEG leave a halo around a stroke.
-    rest = float(beyond[~spread(spread(near))].sum())
-    own = float(np.vdot(ink, ink))
-    return ink, mask, own / max(own + rest, 1e-9), is_dark, int(heavy.sum())
+    halo = spread(near, 2)
+    rest = 0.0
+    for each in (lighter, darker):
+        each[about][halo] = 0
+        rest += float(np.vdot(each, each))
+    share = own / max(own + rest, 1e-9)
+    parts = int(np.count_nonzero(heavy))
+    return ink[rows, columns], (rows, columns), share, is_dark, parts
+
+
+def _about(where: slice, margin: int) -> slice:
+    return slice(max(0, where.start - margin), where.stop + margin)
 
 
 def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
@@ -119,9 +140,9 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
         if terms > 1:
             contrast -= _plane(contrast, paper.astype(np.float64))
         left = contrast[paper]
-        level = _median(left)
+        level = median(left)
         contrast -= level
-        noise = 1.4826 * _median(np.abs(left - level))
+        noise = 1.4826 * median(np.abs(left - level))
         reach = 3 * noise + 1 / 255
     return contrast, noise
 
@@ -132,13 +153,12 @@ def _plane(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     # A plane is a sum of 1, y and x. The first matrix has the sum of y ** i * x ** j
     # in its row i and column j, the second the same of the values.
     squares = y @ weights @ x.T
-    sums = y[:2] @ (weights * values) @ x[:2].T
-    i, j = np.array([[0, 1, 0], [0, 0, 1]])
-    products = squares[i[:, None] + i, j[:, None] + j]
+    sums = (y[:2] @ (weights * values) @ x[:2].T).take(_SUMS)
+    products = squares.take(_PRODUCTS)
     try:
-        level, down, across = np.linalg.solve(products, sums[i, j])
+        level, down, across = np.linalg.solve(products, sums)
     except np.linalg.LinAlgError:  # all of the paper lies on a line
-        level, down, across = np.linalg.lstsq(products, sums[i, j], None)[0]
+        level, down, across = np.linalg.lstsq(products, sums, None)[0]
     return (level + down * y[1])[:, None] + across * x[1]
 
 
@@ -157,14 +177,7 @@ def _rim(view: np.ndarray) -> float:
     corners = np.concatenate([corners[:, :x], corners[:, -x:]], 1)
     # A tight cut leaves ink along the rim, seldom in the corners: half the weight.
     values = np.concatenate([part.ravel() for part in rim])
-    return _median(np.concatenate([values, np.resize(corners, values.size)]))
-
-
-def _median(values: np.ndarray) -> float:
-    """`np.median`, which does a multiple of this work, of finite numbers."""
-    low, high = (len(values) - 1) // 2, len(values) // 2
-    ordered = np.partition(values, (low, high))
-    return float(ordered[low] + (ordered[high] - ordered[low]) / 2)
+    return median(np.concatenate([values, np.resize(corners, values.size)]))
 
 
 def box(mask: np.ndarray) -> tuple[slice, slice]:

@@ -324,8 +324,8 @@ def _looks(
             ink = inks.find_ink(v, around)
             # The other background has the edges of shadows, and leaves few in the ink.
             for mask, mixed in _masks(ink, dark, not close):
-                least = 0.005 * mask.sum()
-                if any((mask ^ other).sum() <= least for other in seen):
+                least = 0.005 * np.count_nonzero(mask)
+                if any(np.count_nonzero(mask ^ other) <= least for other in seen):
                     continue
                 cuts = 0 if close else _CUTS
                 seen.append(mask)

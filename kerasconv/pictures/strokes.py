@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from kerasconv.pictures.ink import side_of
+from kerasconv.pictures.ink import running, side_of, spread
 
 # A line is a run at least this share of the picture's side long: one that lies, under
 # a small digit, and one that stands, which a 1 is as well.
 _LYING, _STANDING = 0.12, 0.18
 # What is thicker than this share of the side is no line: what stands is one less often.
 _THICK, _THICK_STANDING = 0.1, 0.065
+_CORNERS = np.ones((3, 3), bool)  # pixels that touch by a corner are one part
 # Of the parts of the ink the heaviest few are looked at.
 _PARTS = 48
 # A part whose inscribed square is this share of its longer side is a blob, no stroke.
@@ -73,20 +74,23 @@ def _lines(
     """
     none = np.zeros(mask.shape, bool)
     length = max(15, round(share * side_of(mask.shape)))
-    thick = ndimage.maximum_filter1d(mask.astype(np.uint8), 5, axis=0)
+    thick = mask.copy("K")
+    for _ in range(2):
+        thick[1:] |= thick[:-1]
+        thick[:-1] |= thick[1:]
     if np.count_nonzero(thick, axis=1).max(initial=0) < length:
         return none, none
-    runs = _opened(thick, length, axis=1).astype(bool) & mask
+    runs = _opened(thick.T, length).T & mask
     if not runs.any():
         return runs, none
     # How thick the lines are: the median run down a column, of those that are in one.
-    columns = runs.sum(0)
-    starts = (np.diff(runs.astype(np.int8), axis=0, prepend=0) == 1).sum(0)
+    first = runs.copy("K")
+    first[1:] &= ~runs[:-1]
+    columns, starts = (np.count_nonzero(each, axis=0) for each in (runs, first))
     width = float(np.median(columns[starts > 0] / starts[starts > 0]))
     if width > thickest * side_of(mask.shape):
         return none, none
-    crossing = _opened(mask.astype(np.uint8), round(1.6 * width) + 2, axis=0)
-    return runs, crossing.astype(bool)
+    return runs, _opened(mask, round(1.6 * width) + 2)
 
 
 def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray:
@@ -97,14 +101,17 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
     """
     if not taken.any():
         return taken
-    runs, count = ndimage.label(spread(spread(lines)), np.ones((3, 3)))
-    rest, _ = ndimage.label(mask & ~taken, np.ones((3, 3)))
-    near = spread(taken) & (rest > 0)
-    pairs = np.unique(np.stack([runs[near], rest[near]]), axis=1).T
-    boxes = ndimage.find_objects(rest)
+    runs, count = ndimage.label(spread(spread(lines)), _CORNERS)
+    others = mask & ~taken
+    rest, most = ndimage.label(others, _CORNERS)
+    near = spread(taken) & others
+    pairs = np.unique(runs[near].astype(np.int64) * (most + 1) + rest[near])
+    of_run, touching = np.divmod(pairs, most + 1)
+    known, place = np.unique(touching, return_inverse=True)
+    boxes = _pixels(rest, most, np.flatnonzero(others), known).boxes()[place]
     stroke = np.zeros(count + 1, bool)
     for i, extent in enumerate(ndimage.find_objects(runs), 1):
-        touched = np.array([_corners(boxes[j - 1]) for k, j in pairs if k == i])
+        touched = boxes[of_run == i]
         if not len(touched):
             continue
         heights = touched[:, 2] - touched[:, 0]
@@ -128,23 +135,19 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
     return taken & ~stroke[runs]
 
 
-def spread(mask: np.ndarray) -> np.ndarray:
-    """A mask, and the pixels beside it, across corners too: a dilation by a square."""
-    mask = mask.copy()
-    mask[1:] |= mask[:-1]
-    mask[:-1] |= mask[1:]
-    mask[:, 1:] |= mask[:, :-1]
-    mask[:, :-1] |= mask[:, 1:]
-    return mask
-
-
-def _opened(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
-    thin = ndimage.minimum_filter1d(mask, length, axis=axis, mode="constant")
-    # The other origin, so that an even length moves nothing.
-    origin = -1 if length % 2 == 0 else 0
-    return ndimage.maximum_filter1d(
-        thin, length, axis=axis, mode="constant", origin=origin
-    )
+def _opened(mask: np.ndarray, length: int) -> np.ndarray:
+    """The runs down a mask's columns that are at least so long."""
+    runs = np.zeros_like(mask)
+    if length > len(mask):
+        return runs
+    starts = running(mask, length, np.logical_and)
+    runs[: len(starts)] = starts
+    done = 1
+    while done < length:
+        more = min(done, length - done)
+        runs[more:] |= runs[:-more]
+        done += more
+    return runs
 
 
 def grouped(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, list[Group]]:
@@ -152,19 +155,19 @@ def grouped(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, list[Gr
 
     The groups come in the order of reading: lines from the top, each from the left.
     """
-    labels, count = ndimage.label(mask, np.ones((3, 3), bool))
+    labels, count = ndimage.label(mask, _CORNERS)
     if not count:
         return labels, []
-    weights = np.bincount(labels.ravel(), strength.ravel())
-    weights[0] = 0
+    at = np.flatnonzero(mask)
+    weights = np.bincount(labels.ravel()[at], strength.ravel()[at])
     heaviest = np.argsort(-weights, kind="stable")[:_PARTS]
-    boxes = ndimage.find_objects(labels)
+    heaviest = heaviest[weights[heaviest] > 0]
+    pixels = _pixels(labels, count, at, heaviest)
     parts = {
-        int(i): Group(_corners(boxes[i - 1]), (int(i),), float(weights[i]))
-        for i in heaviest
-        if weights[i] > 0
+        i: Group(tuple(box), (i,), float(weights[i]))  # type: ignore[arg-type]
+        for i, box in zip(heaviest.tolist(), pixels.boxes().tolist(), strict=True)
     }
-    parts = _strokes(parts, labels)
+    parts = _strokes(parts, labels, pixels)
     if not parts:
         return labels, []
     top = max(part.weight for part in parts.values())
@@ -180,22 +183,61 @@ def _corners(box: tuple[slice, slice]) -> tuple[int, int, int, int]:
     return rows.start, columns.start, rows.stop, columns.stop
 
 
-def _strokes(parts: dict[int, Group], labels: np.ndarray) -> dict[int, Group]:
+@dataclass(frozen=True)
+class _Pixels:
+    """Pixels of some parts, one part's after another's, each in the order of rows.
+
+    Attributes:
+        of: the place of each pixel's part among the parts.
+        y: its row.
+        x: its column.
+    """
+
+    of: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+
+    def boxes(self) -> np.ndarray:
+        """(top, left, bottom, right) of each part; shape (parts, 4)."""
+        first = np.flatnonzero(np.diff(self.of, prepend=-1))
+        if not first.size:
+            return np.zeros((0, 4), int)
+        last = np.append(first[1:], len(self.of)) - 1
+        left, right = (
+            pick.reduceat(self.x, first) for pick in (np.minimum, np.maximum)
+        )
+        return np.stack([self.y[first], left, self.y[last] + 1, right + 1], 1)
+
+
+def _pixels(
+    labels: np.ndarray, count: int, at: np.ndarray, parts: np.ndarray
+) -> _Pixels:
+    """Of the pixels at some flat places those of some of the `count` parts."""
+    place = np.zeros(count + 1, np.min_scalar_type(count))
+    place[parts] = np.arange(1, len(parts) + 1)
+    of = place[labels.ravel()[at]]
+    (inked,) = np.nonzero(of)
+    inked = inked[np.argsort(of[inked], kind="stable")]
+    y, x = np.divmod(at[inked], labels.shape[1])
+    return _Pixels(of[inked].astype(np.intp) - 1, y, x)
+
+
+def _strokes(
+    parts: dict[int, Group], labels: np.ndarray, pixels: _Pixels
+) -> dict[int, Group]:
     """The parts that may belong to a digit: no blobs, no bars, none that is cut off."""
     height, width = labels.shape
     kept: dict[int, Group] = {}
     cut: dict[int, Group] = {}
     bars: dict[int, Group] = {}
-    depths, (bar, thread) = _depths(labels), _bars(labels)
-    for i, part in parts.items():
+    for (i, part), bar, thread in zip(parts.items(), *_bars(pixels), strict=True):
         top, left, bottom, right = part.box
-        longer = max(part.height, part.width)
-        if longer > 6 and 2 * depths[i] - 1 > _BLOB * longer:
+        if _is_blob(labels[top:bottom, left:right] == i):
             continue
         at_rim = top == 0 or left == 0 or bottom == height or right == width
-        if at_rim and thread[i]:
+        if at_rim and thread:
             continue
-        if bar[i]:
+        if bar:
             bars[i] = part
             continue
         (cut if at_rim else kept)[i] = part
@@ -214,24 +256,24 @@ def _strokes(parts: dict[int, Group], labels: np.ndarray) -> dict[int, Group]:
     return kept | like if heaviest > 0.1 * most else cut
 
 
-def _depths(labels: np.ndarray) -> np.ndarray:
-    """How far the deepest pixel of every part is from what is none of it."""
-    inked = labels > 0
-    deep = ndimage.distance_transform_cdt(np.pad(inked, 1), "chessboard")
-    depths = np.zeros(labels.max() + 1, deep.dtype)
-    np.maximum.at(depths, labels[inked], deep[1:-1, 1:-1][inked])
-    return depths
+def _is_blob(own: np.ndarray) -> bool:
+    """Whether a square with a pixel in its middle fits in a part that is so large."""
+    longer = max(own.shape)
+    side = 2 * int((_BLOB * longer + 1) / 2) + 1
+    if longer <= 6 or side > min(own.shape) or side**2 > np.count_nonzero(own):
+        return False
+    rows = running(own, side, np.logical_and)
+    return bool(running(rows.T, side, np.logical_and).any())
 
 
-def _bars(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bars(pixels: _Pixels) -> tuple[list[bool], list[bool]]:
     """Which parts are bars that lie: six times as long as they are thick.
 
     And which are straight threads, thinner than a pen writes: where one leaves the
     picture it is a fold of the paper, or a ruled line. A part's length and thickness
     are the axes of its covariance.
     """
-    y, x = np.nonzero(labels)
-    of = labels[y, x]
+    of, y, x = pixels.of, pixels.y, pixels.x
     count = np.maximum(np.bincount(of), 2)
     mean_y, mean_x = (np.bincount(of, each) / count for each in (y, x))
     y, x = y - mean_y[of], x - mean_x[of]
@@ -242,7 +284,7 @@ def _bars(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     minor, major = (np.maximum(each, 0.08) for each in (middle - apart, middle + apart))
     ratio = np.sqrt(minor / major)
     bars = (count >= 8) & (ratio <= 0.16) & (wide > high)
-    return bars, (count >= 8) & (ratio <= _THREAD)
+    return bars.tolist(), ((count >= 8) & (ratio <= _THREAD)).tolist()
 
 
 def _joined(parts: list[Group]) -> list[Group]:
