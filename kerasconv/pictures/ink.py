@@ -119,10 +119,13 @@ def running(values: np.ndarray, count: int, pick: np.ufunc) -> np.ndarray:
 
 def find_ink(view: np.ndarray, paper: np.ndarray, least: float = _FAINT) -> Ink:
     """What is darker than its paper, as a share of the paper's level."""
-    strength = np.clip(1 - view / np.maximum(paper, 0.02), 0, 1)
+    strength = np.maximum(paper, 0.02)
     # Of every other pixel, which says as much of the noise.
-    some, around = view[::2, ::2], np.maximum(paper[::2, ::2], 0.02)
-    noise = 1.4826 * median(np.abs(some - around) / around)
+    around = strength[::2, ::2].copy()
+    noise = 1.4826 * median(np.abs(view[::2, ::2] - around) / around)
+    np.divide(view, strength, out=strength)
+    np.subtract(1, strength, out=strength)
+    np.clip(strength, 0, 1, out=strength)
     level = max(otsu(strength), least, _NOISY * noise)
     return Ink(strength, strength > level, noise)
 
@@ -170,8 +173,9 @@ def otsu(values: np.ndarray) -> float:
 
     Source: N. Otsu, "A threshold selection method from gray-level histograms", 1979.
     """
-    bytes_ = (np.atleast_2d(values) * 255).astype(np.uint8)
-    counts = np.array(Image.fromarray(bytes_).histogram())
+    steps = np.empty(values.shape, np.uint8)
+    np.multiply(values, 255, out=steps, casting="unsafe")
+    counts = np.array(Image.fromarray(np.atleast_2d(steps)).histogram())
     levels = (np.arange(256) + 0.5) / 256
     below = np.cumsum(counts, dtype=np.float64)
     mass = np.cumsum(counts * levels)

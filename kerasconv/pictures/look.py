@@ -71,13 +71,15 @@ class Look:
     def pieces(self) -> list[Piece]:
         """What may be digits, in the order of reading."""
         labels, groups = strokes.grouped(self.mask, self.ink.strength)
-        contrast = self.ink.strength * self.paper
         pieces = []
         for group in groups:
             top, left, bottom, right = group.box
             part = labels[top:bottom, left:right]
             own = np.logical_or.reduce([part == i for i in group.parts])
-            weight = float(contrast[top:bottom, left:right][own].sum())
+            strength, level = (
+                each[top:bottom, left:right] for each in (self.ink.strength, self.paper)
+            )
+            weight = float((strength * level)[own].sum())
             pieces.append(Piece(own, top, left, weight))
         return pieces
 
@@ -151,8 +153,9 @@ class Look:
 
     def detail(self, piece: Piece) -> tuple[np.ndarray, np.ndarray]:
         """The ink of a piece, as much of it as a digit has use for, and its mask."""
-        own = np.pad(piece.own, 2)
-        height, width = own.shape
+        height, width = piece.own.shape[0] + 4, piece.own.shape[1] + 4
+        own = np.zeros((height, width), bool)
+        own[2:-2, 2:-2] = piece.own
         top, left = piece.top - 2, piece.left - 2
         strength = _window(self.ink.strength, top, left, own.shape)
         closer = min(self.step, 1.5 * _DETAIL / max(piece.own.shape))
@@ -198,6 +201,9 @@ def _window(
     values: np.ndarray, top: int, left: int, shape: tuple[int, ...]
 ) -> np.ndarray:
     """A part of a view; beyond its rim the rim itself."""
+    bottom, right = top + shape[0], left + shape[1]
+    if min(top, left) >= 0 and bottom <= len(values) and right <= values.shape[1]:
+        return values[top:bottom, left:right]
     rows = np.clip(np.arange(top, top + shape[0]), 0, values.shape[0] - 1)
     columns = np.clip(np.arange(left, left + shape[1]), 0, values.shape[1] - 1)
     return values[rows[:, None], columns]

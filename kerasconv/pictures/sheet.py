@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _LEAST, _MOST, _SOLID, _AT_RIM = 0.08, 0.9, 0.8, 0.2
 _STEP = 40 / 255  # paper is this much lighter than the desk
 _SIDE, _LEVELS = 100, 7
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 
 
 def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
@@ -30,12 +31,16 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     low, high = np.quantile(view, (0.02, 0.98))
     if high - low < _STEP:
         return whole
-    levels = [*np.linspace(low, high, _LEVELS + 2)[1:-1], otsu(view)]
+    levels = np.array(
+        [*np.linspace(low, high, _LEVELS + 2)[1:-1], otsu(view)], view.dtype
+    )
+    brighter = view > levels[:, None, None]
+    brighter = _grown(~_grown(~brighter, 2), 2)
     # Of what looks like a sheet the largest: a shadow across it has a border too. But
     # with straight sides: a part of the desk may be as light.
     found = [
         (each[0].sum() * each[2] ** 2, i, each)
-        for i, each in enumerate(_sheet(view, level) for level in levels)
+        for i, each in enumerate(_sheet(view, bright) for bright in brighter)
         if each
     ]
     if not found:
@@ -46,14 +51,13 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
 
 
 def _sheet(
-    view: np.ndarray, level: float
+    view: np.ndarray, bright: np.ndarray
 ) -> "tuple[np.ndarray, ConvexHull, float] | None":
-    """The largest part lighter than `level`, if it looks like a sheet.
+    """The largest part of what is bright, if it looks like a sheet.
 
     With its hull, and the share that it fills of the rectangle about it.
     """
-    bright = _grown(~_grown(~(view > level), 2), 2)
-    groups, count = ndimage.label(bright)
+    groups, count = ndimage.label(bright, _CROSS)
     if not count:
         return None
     sizes = np.bincount(groups.ravel())
@@ -86,16 +90,16 @@ def _grown(mask: np.ndarray, times: int = 1) -> np.ndarray:
     """A mask, and the pixels above, below and beside it: a dilation by a cross."""
     for _ in range(times):
         before, mask = mask, mask.copy()
-        mask[1:] |= before[:-1]
-        mask[:-1] |= before[1:]
-        mask[:, 1:] |= before[:, :-1]
-        mask[:, :-1] |= before[:, 1:]
+        mask[..., 1:, :] |= before[..., :-1, :]
+        mask[..., :-1, :] |= before[..., 1:, :]
+        mask[..., 1:] |= before[..., :-1]
+        mask[..., :-1] |= before[..., 1:]
     return mask
 
 
 def _without_holes(mask: np.ndarray) -> np.ndarray:
     """A mask, and all that it encloses."""
-    groups, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    groups, _ = ndimage.label(np.pad(~mask, 1, constant_values=True), _CROSS)
     return (groups != groups[0, 0])[1:-1, 1:-1]
 
 

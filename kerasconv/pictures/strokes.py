@@ -78,8 +78,6 @@ def _lines(
     for _ in range(2):
         thick[1:] |= thick[:-1]
         thick[:-1] |= thick[1:]
-    if np.count_nonzero(thick, axis=1).max(initial=0) < length:
-        return none, none
     runs = _opened(thick.T, length).T & mask
     if not runs.any():
         return runs, none
@@ -101,23 +99,24 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
     """
     if not taken.any():
         return taken
-    runs, count = ndimage.label(spread(spread(lines)), _CORNERS)
+    about = spread(spread(lines))
+    runs, count = ndimage.label(about, _CORNERS)
     others = mask & ~taken
     rest, most = ndimage.label(others, _CORNERS)
     near = spread(taken) & others
     pairs = np.unique(runs[near].astype(np.int64) * (most + 1) + rest[near])
     of_run, touching = np.divmod(pairs, most + 1)
     known, place = np.unique(touching, return_inverse=True)
-    boxes = _pixels(rest, most, np.flatnonzero(others), known).boxes()[place]
+    boxes = _boxes(rest, most, others, known)[place]
     stroke = np.zeros(count + 1, bool)
-    for i, extent in enumerate(ndimage.find_objects(runs), 1):
+    extents = _boxes(runs, count, about, np.arange(1, count + 1)).tolist()
+    for i, (top, left, bottom, right) in enumerate(extents, 1):
         touched = boxes[of_run == i]
         if not len(touched):
             continue
         heights = touched[:, 2] - touched[:, 0]
         highest = int(heights.max())
         touched = touched[heights >= 0.3 * highest]  # without crumbs of the line
-        top, left, bottom, right = _corners(extent)
         wide = touched[:, 3].max() - touched[:, 1].min()
         # No glyph is twice as wide as it is high: those are several that touch.
         if highest < 8 or max(right - left, bottom - top, wide) > 2 * highest:
@@ -132,7 +131,7 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
         low = (top + bottom) / 2 > touched[:, 0].min() + 0.75 * highest
         frame = sum(beyond) > 2 and bottom - top > 0.8 * highest
         stroke[i] = not (frame or (low and beyond[2] and beyond[3]))
-    return taken & ~stroke[runs]
+    return taken & ~stroke.take(runs)
 
 
 def _opened(mask: np.ndarray, length: int) -> np.ndarray:
@@ -178,11 +177,6 @@ def grouped(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, list[Gr
     return labels, in_reading_order(groups)
 
 
-def _corners(box: tuple[slice, slice]) -> tuple[int, int, int, int]:
-    rows, columns = box
-    return rows.start, columns.start, rows.stop, columns.stop
-
-
 @dataclass(frozen=True)
 class _Pixels:
     """Pixels of some parts, one part's after another's, each in the order of rows.
@@ -220,6 +214,12 @@ def _pixels(
     inked = inked[np.argsort(of[inked], kind="stable")]
     y, x = np.divmod(at[inked], labels.shape[1])
     return _Pixels(of[inked].astype(np.intp) - 1, y, x)
+
+
+def _boxes(
+    labels: np.ndarray, count: int, mask: np.ndarray, parts: np.ndarray
+) -> np.ndarray:
+    return _pixels(labels, count, np.flatnonzero(mask), parts).boxes()
 
 
 def _strokes(
