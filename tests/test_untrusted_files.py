@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -32,8 +33,14 @@ import kerasconv.layers as ours
 from kerasconv import backends, cli, ops
 from kerasconv._keras import keras
 from kerasconv.errors import KerasconvError
-from kerasconv.models import load_model, mnist_cnn, save_model, tensor_digests
-from kerasconv.untrusted import archive, hdf5, names
+from kerasconv.models import (
+    cards,
+    load_model,
+    mnist_cnn,
+    save_model,
+    tensor_digests,
+)
+from kerasconv.untrusted import archive, hdf5, names, packing
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 TROUBLE = {}
@@ -111,6 +118,18 @@ class Kit:
             value = file[KERNEL][()]
             del file[KERNEL]
             file.create_dataset(KERNEL, **{"data": value, **options})
+
+        return self.hdf5(edit)
+
+    def piece(self, content, shape=(3, 3, 1, 2), mask=0):
+        """Store the first kernel as one piece of these bytes, shuffled and deflated."""
+
+        def edit(file):
+            del file[KERNEL]
+            made = file.create_dataset(
+                KERNEL, shape, "f4", chunks=shape, shuffle=True, compression=9
+            )
+            made.id.write_direct_chunk((0,) * len(shape), content, mask)
 
         return self.hdf5(edit)
 
@@ -1095,6 +1114,132 @@ def weights_shuffled(kit):
     return kit.replace(shuffle=True, chunks=(3, 3, 1, 2))
 
 
+@trouble("compressed or filtered")
+def weights_shuffled_and_then_checked(kit):
+    return kit.replace(shuffle=True, fletcher32=True)
+
+
+@trouble("compressed or filtered")
+def weights_shuffled_deflated_and_then_checked(kit):
+    return kit.replace(shuffle=True, compression="gzip", fletcher32=True)
+
+
+@trouble("is stored in pieces")
+def weights_deflated_in_several_pieces(kit):
+    return kit.replace(shuffle=True, compression="gzip", chunks=(3, 3, 1, 1))
+
+
+@trouble("unpacks to 134,217,728 bytes, more than such a file may")
+def a_tensor_that_is_a_bomb(kit):
+    return kit.piece(zlib.compress(bytes(1 << 27), 9), (1 << 25,))
+
+
+@trouble("more than such a file may")
+def tensors_that_are_a_bomb_together(kit):
+    zeros = zlib.compress(bytes(1 << 19), 9)
+
+    def edit(file):
+        for i in range(200):
+            shape = (1 << 17,)
+            made = file.create_dataset(
+                f"x/{i}", shape, "f4", chunks=shape, shuffle=True, compression=9
+            )
+            made.id.write_direct_chunk((0,), zeros)
+
+    return kit.hdf5(edit)
+
+
+@trouble("does not unpack to 72 bytes")
+def a_tensor_that_unpacks_to_less(kit):
+    return kit.piece(zlib.compress(bytes(71)))
+
+
+@trouble("does not unpack to 72 bytes")
+def a_tensor_that_unpacks_to_more(kit):
+    return kit.piece(zlib.compress(bytes(1 << 20)))
+
+
+@trouble("does not unpack to 72 bytes")
+def a_deflated_tensor_cut_short(kit):
+    return kit.piece(zlib.compress(bytes(72))[:-1])
+
+
+@trouble("does not unpack to 72 bytes")
+def a_deflated_tensor_with_something_behind_it(kit):
+    return kit.piece(zlib.compress(bytes(72)) + b"more")
+
+
+@trouble("cannot be unpacked")
+def a_tensor_that_was_never_deflated(kit):
+    return kit.piece(bytes(72))
+
+
+@trouble("cannot be unpacked")
+def a_deflated_tensor_with_another_check_sum(kit):
+    return kit.piece(zlib.compress(bytes(72))[:-1] + b"?")
+
+
+@trouble("the place of layers/conv2d/vars/0 is damaged")
+def a_tensor_that_left_out_a_filter(kit):
+    return kit.piece(bytes(72), mask=1)
+
+
+@trouble("points beyond its end")
+def a_deflated_tensor_that_was_never_written(kit):
+    return kit.replace(
+        data=None, shape=(3, 3, 1, 2), dtype="f4", shuffle=True, compression="gzip"
+    )
+
+
+def moved_piece(kit, edit):
+    """Change the numbers (size, mask, corner and address) of the only piece."""
+    kit.good = kit.piece(zlib.compress(bytes(72))).read_bytes()
+
+    def moved(data):
+        at = data.index(b"TREE\1\0\1\0") + 24
+        numbers = list(struct.unpack_from("<II6Q", data, at))
+        edit(numbers)
+        struct.pack_into("<II6Q", data, at, *numbers)
+
+    return kit.bytes_of(moved)
+
+
+@trouble("points beyond its end")
+def a_piece_beyond_the_end(kit):
+    return moved_piece(kit, lambda numbers: numbers.__setitem__(7, 1 << 40))
+
+
+@trouble("points beyond its end")
+def a_piece_that_goes_on_beyond_the_end(kit):
+    return moved_piece(kit, lambda numbers: numbers.__setitem__(0, (1 << 32) - 1))
+
+
+@trouble("the place of layers/conv2d/vars/0 is damaged")
+def a_piece_from_another_corner(kit):
+    return moved_piece(kit, lambda numbers: numbers.__setitem__(3, 3))
+
+
+@trouble("share their bytes")
+def two_tensors_from_one_piece(kit):
+    """Both are deflated, and the index of the second leads to the first's bytes."""
+    content = zlib.compress(bytes(72))
+
+    def edit(file):
+        for name in ("one", "two"):
+            made = file.create_dataset(
+                f"x/{name}", (18,), "f4", chunks=(18,), shuffle=True, compression=9
+            )
+            made.id.write_direct_chunk((0,), content)
+
+    kit.good = kit.hdf5(edit).read_bytes()
+    with h5py.File(io.BytesIO(kit.members()[WEIGHTS])) as file:
+        one, two = (
+            file[f"x/{n}"].id.get_chunk_info(0).byte_offset for n in ("one", "two")
+        )
+    here, there = struct.pack("<Q", one), struct.pack("<Q", two)
+    return kit.bytes_of(lambda data: data.replace(there, here))
+
+
 @trouble("stored in pieces|can grow")
 def weights_that_can_grow(kit):
     return kit.replace(maxshape=(None, 3, 1, 2))
@@ -2018,6 +2163,92 @@ class TestHdf5:
         shared = data[:flags] + bytes([data[flags] | 2]) + data[flags + 1 :]
         with pytest.raises(hdf5.FormatError, match="aaaa is described elsewhere"):
             hdf5.read_tensors(shared)
+
+
+PACKED = {
+    "ordinary weights": lambda rng: rng.normal(0, 0.05, (3, 3, 64, 32)).astype("f4"),
+    "in half precision": lambda rng: rng.normal(0, 0.05, (99, 32)).astype("f2"),
+    "in double precision": lambda rng: rng.normal(0, 0.05, (99, 32)).astype("f8"),
+    "whole numbers": lambda rng: rng.integers(0, 9, (64, 64)).astype("i8"),
+    "bytes": lambda rng: rng.integers(-9, 9, (64, 64)).astype("i1"),
+    "bfloat16": lambda rng: np.repeat(rng.bytes(2000), 2).view("V2").reshape(-1, 5),
+    "zeros for a half": lambda rng: np.repeat([0, rng.random()], 9999).astype("f4"),
+    "every number": lambda rng: np.frombuffer(
+        np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 3e38] * 99, "f4").tobytes()
+        + rng.bytes(40_000),
+        "f4",
+    ),
+}
+
+
+@pytest.mark.once
+class TestPacking:
+    @pytest.mark.parametrize("name", PACKED)
+    def test_a_packed_tensor_is_the_same_bit_for_bit_and_smaller(self, name):
+        tensor = PACKED[name](np.random.default_rng(0))
+        small, large = (
+            packing.hdf5_file({"a/b": tensor}, packed=packed)
+            for packed in (True, False)
+        )
+        assert len(small) <= len(large) + 4096
+        with h5py.File(io.BytesIO(small)) as file:
+            theirs = file["a/b"][()]
+        for found in (hdf5.read_tensors(small, 1 << 20)["a/b"], theirs):
+            assert (found.dtype, found.shape) == (tensor.dtype, tensor.shape)
+            assert found.tobytes() == tensor.tobytes()
+
+    @pytest.mark.parametrize("level", range(10))
+    def test_what_the_hdf5_library_packed_is_read(self, level):
+        tensor = np.random.default_rng(0).normal(0, 1, (9, 5, 3)).astype("f4")
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            file.create_dataset(
+                "x", data=tensor, chunks=(9, 5, 3), shuffle=True, compression=level
+            )
+        found = hdf5.read_tensors(buffer.getvalue(), tensor.nbytes)["x"]
+        np.testing.assert_array_equal(found, tensor, strict=True)
+        with pytest.raises(hdf5.FormatError, match="more than such a file may"):
+            hdf5.read_tensors(buffer.getvalue(), tensor.nbytes - 1)
+
+    def test_a_zoo_file_takes_less_than_nine_tenths_of_its_numbers(self):
+        for card in cards().values():
+            numbers = sum(t.nbytes for t in archive.inspect(card.path).tensors.values())
+            # The configuration and the digests are the rest.
+            assert card.path.stat().st_size < 0.86 * numbers + 4000, card.path
+
+    def test_plain_keras_loads_what_is_packed_with_its_optimizer(self, tmp_path):
+        model = keras.Sequential([keras.Input((40,)), keras.layers.Dense(40)])
+        model.compile("adam", "mse")
+        model.optimizer.build(model.trainable_variables)
+        model.optimizer.variables[2].assign(np.random.rand(40, 40))
+        save_model(model, tmp_path / "mine.keras")
+        again = keras.saving.load_model(tmp_path / "mine.keras")
+        for old, new in zip(
+            [*model.weights, *model.optimizer.variables],
+            [*again.weights, *again.optimizer.variables],
+            strict=True,
+        ):
+            np.testing.assert_array_equal(as_numpy(old), as_numpy(new))
+        with zipfile.ZipFile(tmp_path / "mine.keras") as packed:
+            (tmp_path / "mine.weights.h5").write_bytes(packed.read(WEIGHTS))
+        fresh = keras.Sequential([keras.Input((40,)), keras.layers.Dense(40)])
+        fresh.load_weights(tmp_path / "mine.weights.h5")
+        for old, new in zip(model.weights, fresh.weights, strict=True):
+            np.testing.assert_array_equal(as_numpy(old), as_numpy(new))
+
+    @pytest.mark.parametrize("share", [0, 0.01, 0.1, 0.5, 1])
+    def test_weights_that_pack_too_well_are_no_bomb(self, share, tmp_path):
+        model = keras.Sequential(
+            [keras.Input((1000,)), keras.layers.Dense(1000), keras.layers.Dense(9)]
+        )
+        kernel = np.zeros(1_000_000, "f4")
+        kernel[: int(share * kernel.size)] = 0.5
+        kernel[:: max(1, int(1 / share) if share else kernel.size)] += 0.25
+        model.layers[0].set_weights([kernel.reshape(1000, 1000), np.zeros(1000)])
+        save_model(model, tmp_path / "zeros.keras")
+        again = load_model(tmp_path / "zeros.keras", sealed=True)
+        for old, new in zip(model.weights, again.weights, strict=True):
+            np.testing.assert_array_equal(as_numpy(old), as_numpy(new))
 
 
 @pytest.mark.once

@@ -24,7 +24,7 @@ from kerasconv import files
 from kerasconv._arguments import check_bool
 from kerasconv.errors import KerasconvError, UsageError, one_line, short
 from kerasconv.files import check_path
-from kerasconv.untrusted import allowed, hdf5
+from kerasconv.untrusted import allowed, hdf5, packing
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +42,8 @@ MAX_JSON_VALUES = 400_000
 MAX_CARD_BYTES = 1 << 16
 MAX_CARD_DOTS = 50
 MAX_MEMBERS = 1000
-# Keras stores its members as they are; whoever compresses them gains a few per cent.
+# Weights pack to 5/6, configurations to 1/20. It holds for each member, and for the
+# tensors, which may be deflated within theirs, beside the whole file.
 MAX_RATIO = 100
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -94,15 +95,7 @@ class Archive:
 
     def hdf5(self) -> bytes:
         """The network's tensors as an HDF5 file that was written here."""
-        import h5py
-
-        buffer = io.BytesIO()
-        with h5py.File(buffer, "w") as file:
-            for name, tensor in self.weights.items():
-                file[name] = tensor
-                if tensor.dtype == hdf5.BFLOAT16:
-                    file[name].attrs["dtype"] = "bfloat16"
-        return buffer.getvalue()
+        return packing.hdf5_file(self.weights, packed=False)
 
 
 @overload
@@ -161,7 +154,7 @@ def inspect(
             )
         if trust and not card and bare:
             return None
-        tensors = hdf5.read_tensors(members[WEIGHTS])
+        tensors = hdf5.read_tensors(members[WEIGHTS], None if trust else _room(data))
     except allowed.NotAllowedError as error:
         raise refused(path, error) from error
     except hdf5.FormatError as error:
@@ -186,19 +179,31 @@ def tensor_digests(path: str | os.PathLike) -> dict[str, str]:
     Raises:
         KerasconvError: as `inspect`.
     """
-    path = Path(check_path("path", path))
+    _, tensors = _contents(Path(check_path("path", path)))
+    return {name: _tensor_digest(tensor) for name, tensor in tensors.items()}
+
+
+def _contents(path: Path) -> tuple[dict[str, bytes], dict[str, "np.ndarray"]]:
+    """The members of a `.keras` file and its tensors."""
+    data = _read(path, MAX_FILE_BYTES)
     try:
-        members = _unpack(path, _read(path, MAX_FILE_BYTES), strict=True)
-        tensors = hdf5.read_tensors(members[WEIGHTS])
+        members = _unpack(path, data, strict=True)
+        return members, hdf5.read_tensors(members[WEIGHTS], _room(data))
     except hdf5.FormatError as error:
         raise damaged(path, f"in its {WEIGHTS}, {error}") from error
-    return {name: _tensor_digest(tensor) for name, tensor in tensors.items()}
+
+
+def _room(data: bytes) -> int:
+    """How many bytes the deflated tensors of a file may take, however it is packed."""
+    return min(MAX_FILE_BYTES, MAX_RATIO * len(data))
 
 
 def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
     """Save a model as a `.keras` file that carries digests of its own contents.
 
-    The file appears whole or not at all, and loads in plain Keras as any other.
+    The file appears whole or not at all, and loads in plain Keras as any other. It is
+    smaller than Keras's own by about 1/6: its tensors are shuffled and deflated, as
+    HDF5 itself does it, and their values are the same bit for bit.
     `load_model` and the command line refuse it if its configuration or any of its
     tensors is later changed, also where the archive was made to look whole again.
 
@@ -240,14 +245,13 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
 
     def save(beside: Path) -> None:
         model.save(beside)
-        with zipfile.ZipFile(beside) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
+        members, tensors = _contents(beside)
         # Equal models give equal files: neither addresses nor a date.
         config = _with_small_ids(json.loads(members[CONFIG]), {})
         members[CONFIG] = json.dumps(config).encode()
         digests = {
             CONFIG: hashlib.sha256(members[CONFIG]).hexdigest(),
-            **tensor_digests(beside),
+            **{name: _tensor_digest(tensor) for name, tensor in tensors.items()},
             **{
                 name: hashlib.sha256(content).hexdigest()
                 for name, content in members.items()
@@ -258,12 +262,35 @@ def save_model(model: "keras.Model", path: str | os.PathLike) -> None:
         metadata.pop("date_saved", None)
         metadata["kerasconv"] = {"sha256": digests}
         members[METADATA] = json.dumps(metadata).encode()
-        with zipfile.ZipFile(beside, "w") as archive:
-            for name, content in members.items():
-                # Without a date, so that only the contents make the file.
-                archive.writestr(zipfile.ZipInfo(name), content)
+        _write(beside, members, tensors)
 
     files.write_with(path, save)
+
+
+def repack(source: Path, target: Path) -> None:
+    """Write what is in one `.keras` file as another, packed as `save_model` packs."""
+    _write(target, *_contents(source))
+
+
+def _write(
+    path: Path, members: dict[str, bytes], tensors: dict[str, "np.ndarray"]
+) -> None:
+    members = members | {WEIGHTS: packing.hdf5_file(tensors, packed=True)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            # Without a date, so that only the contents make the file.
+            info = zipfile.ZipInfo(name)
+            archive.writestr(info, content, _compression(content), 9)
+
+
+def _compression(content: bytes) -> int:
+    """How a member is packed: deflated, unless reading would take it for a bomb.
+
+    What was deflated within it counts as well.
+    """
+    fewest = len(content) * packing.MAX_RATIO // MAX_RATIO
+    deflated = len(zlib.compress(content, 9))
+    return zipfile.ZIP_DEFLATED if deflated > fewest else zipfile.ZIP_STORED
 
 
 def _with_small_ids(value: Any, seen: dict[int, int]) -> Any:

@@ -2,18 +2,20 @@
 
 The C library was made for files that it wrote itself: damaged or hostile bytes have
 crashed it time and again. Keras needs a small part of the format, and writes no
-other: groups within groups, and arrays of numbers stored whole. This module reads
-that part strictly, checks every address and size against the bytes that are there,
-and refuses the rest (links, external and virtual data sets, chunks and filters,
-references), of which a file of weights has no need.
+other: groups within groups, and arrays of numbers stored whole. This package also
+writes arrays shuffled and deflated, each as one piece. This module reads that part
+strictly, checks every address and size against the bytes that are there, and refuses
+the rest (links, external and virtual data sets, arrays in several pieces, other
+filters, references), of which a file of weights has no need.
 
 Reference:
     The HDF Group, "HDF5 File Format Specification Version 3.0": the superblock of
-    version 0, version 1 B-trees and object headers.
+    version 0, version 1 B-trees, object headers and filter pipelines.
 """
 
 import math
 import struct
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,8 +31,9 @@ _MAX_RANK = 32
 _NOWHERE = 0xFFFF_FFFF_FFFF_FFFF
 
 # Messages of an object header, by their number.
-_DATASPACE, _DATATYPE, _LAYOUT, _ATTRIBUTE = 0x01, 0x03, 0x08, 0x0C
+_DATASPACE, _DATATYPE, _LAYOUT, _FILTERS, _ATTRIBUTE = 0x01, 0x03, 0x08, 0x0B, 0x0C
 _CONTINUATION, _SYMBOL_TABLE = 0x10, 0x11
+_READ = (_DATASPACE, _DATATYPE, _LAYOUT, _FILTERS, _SYMBOL_TABLE)
 # Nothing, fill values, a comment, times of modification: they change no number.
 _IDLE = {0x00, 0x04, 0x05, 0x0D, 0x0E, 0x12}
 _REFUSED = {
@@ -38,7 +41,6 @@ _REFUSED = {
     0x06: "links of the newer kind (external, soft or of a user's own)",
     0x07: "data kept in other files",
     0x0A: "links of the newer kind (external, soft or of a user's own)",
-    0x0B: "compressed or filtered data",
 }
 
 _INTEGER, _FLOAT, _STRING, _OPAQUE, _VARIABLE = 0, 1, 3, 5, 9
@@ -58,6 +60,10 @@ _FLOATS = {
     8: (0, 64, 52, 11, 0, 52, 1023),
 }
 
+# Two filters with one number each, whose values follow their names: the bytes of an
+# element, and the level of deflating, which reading does not need.
+_PIPELINE = "<BB6x" + "HH2xH8sI4x" + "HH2xH8s8x"
+
 BFLOAT16 = np.dtype("V2")
 """How Keras stores bfloat16, which HDF5 does not know: two opaque bytes."""
 
@@ -66,25 +72,28 @@ class FormatError(ValueError):
     """The bytes are no HDF5 file of the kind that Keras writes."""
 
 
-def read_tensors(data: bytes) -> dict[str, np.ndarray]:
+def read_tensors(data: bytes, room: int | None = None) -> dict[str, np.ndarray]:
     """Every array in an HDF5 file by its place, "layers/dense/vars/0".
 
     Args:
         data: The whole file.
+        room: How many bytes the arrays that are deflated may take together.
 
     Returns:
-        Views into `data`, in the file's order (of the bytes of the names). Those
-        of bfloat16 are of type `BFLOAT16`.
+        Views into `data` where an array is stored as it is, in the file's order (of
+        the bytes of the names). Those of bfloat16 are of type `BFLOAT16`.
 
     Raises:
-        FormatError: the file is damaged, or holds what Keras does not write.
+        FormatError: the file is damaged, or holds what neither Keras nor this package
+            writes.
     """
-    return _Reader(data).tensors()
+    return _Reader(data, room).tensors()
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, room: int | None) -> None:
         self._data = data
+        self._room = math.inf if room is None else room
         self._seen: set[int] = set()
         self._parts = 0
         self._stored: list[tuple[int, int, str]] = []
@@ -126,7 +135,7 @@ class _Reader:
         if _SYMBOL_TABLE not in messages:
             yield name, self._dataset(name, messages)
             return
-        if _LAYOUT in messages or _DATASPACE in messages:
+        if not messages.keys().isdisjoint((_LAYOUT, _DATASPACE, _FILTERS)):
             raise FormatError(f"{name} is a group and a data set at once")
         tree, heap = self._unpack("<QQ", messages[_SYMBOL_TABLE][0])
         names = self._heap(heap)
@@ -214,7 +223,7 @@ class _Reader:
                 self._message(name, kind, flags, at)
                 if kind == _CONTINUATION:
                     blocks.append(self._unpack("<QQ", at))
-                elif kind in (_SYMBOL_TABLE, _DATASPACE, _DATATYPE, _LAYOUT):
+                elif kind in _READ:
                     if kind in found:
                         raise FormatError(f"{name or 'the root'} is described twice")
                     found[kind] = at, length
@@ -235,13 +244,7 @@ class _Reader:
             (datatype,) = self._unpack("<B", at + 8 + (length + 7) // 8 * 8)
             if version != 1 or datatype & 15 not in (_STRING, _VARIABLE):
                 raise FormatError(f"{where} has an attribute that is no text")
-        elif kind not in _IDLE and kind not in (
-            _CONTINUATION,
-            _SYMBOL_TABLE,
-            _DATASPACE,
-            _DATATYPE,
-            _LAYOUT,
-        ):
+        elif kind not in (*_IDLE, *_READ, _CONTINUATION):
             raise FormatError(f"{where} has a message of the unknown kind {kind}")
 
     def _dataset(self, name: str, messages: dict[int, tuple[int, int]]) -> np.ndarray:
@@ -251,6 +254,8 @@ class _Reader:
             raise FormatError(f"{name or 'the root'} is neither group nor data set")
         shape = self._shape(name, messages[_DATASPACE][0])
         dtype = self._dtype(name, messages[_DATATYPE][0])
+        if _FILTERS in messages:
+            return self._deflated(name, messages, shape, dtype)
         start, size = self._place(name, *messages[_LAYOUT])
         if size != math.prod(shape) * dtype.itemsize:
             raise FormatError(
@@ -263,6 +268,54 @@ class _Reader:
         self._stored.append((start, size, name))
         count = size // dtype.itemsize
         return np.frombuffer(self._data, dtype, count, start).reshape(shape)
+
+    def _deflated(
+        self,
+        name: str,
+        messages: dict[int, tuple[int, int]],
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+    ) -> np.ndarray:
+        """An array that is stored as one piece, shuffled and then deflated."""
+        filters = self._unpack(_PIPELINE, messages[_FILTERS][0])
+        known = (1, 2, 2, 8, 1, b"shuffle\0", dtype.itemsize, 1, 8, 1, b"deflate\0")
+        if filters != known:
+            raise FormatError(f"{name} has compressed or filtered data")
+        dims = (*shape, dtype.itemsize)
+        start, stored = self._piece(name, messages[_LAYOUT][0], dims)
+        size = math.prod(dims)
+        if size > self._room:
+            raise FormatError(
+                f"{name} unpacks to {size:,} bytes, more than such a file may"
+            )
+        self._room -= size
+        deflated = self._bytes(start, stored)
+        self._stored.append((start, stored, name))
+        inflate = zlib.decompressobj()
+        try:
+            planes = inflate.decompress(deflated, size + 1)
+        except zlib.error as error:
+            raise FormatError(f"{name} cannot be unpacked ({error})") from error
+        if len(planes) != size or not inflate.eof or inflate.unused_data:
+            raise FormatError(f"{name} does not unpack to {size:,} bytes")
+        mixed = np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1).T
+        return np.frombuffer(mixed.tobytes(), dtype).reshape(shape)
+
+    def _piece(self, name: str, at: int, dims: tuple[int, ...]) -> tuple[int, int]:
+        """Where the only piece of an array lies, and its size: it has all of it."""
+        count = len(dims)
+        head = self._unpack("<3B", at)
+        if head != (3, 2, count) or self._unpack(f"<{count}I", at + 11) != dims:
+            raise FormatError(f"{name} is stored in pieces")
+        (tree,) = self._unpack("<Q", at + 3)
+        self._visit(tree)
+        if self._unpack("<4sBBH", tree) != (b"TREE", 1, 0, 1):
+            raise FormatError(f"{name} is stored in pieces")
+        size, skipped, *corner = self._unpack(f"<II{count}Q", tree + 24)
+        if skipped or any(corner):
+            raise FormatError(f"the place of {name} is damaged")
+        (start,) = self._unpack("<Q", tree + 32 + 8 * count)
+        return start, size
 
     def _shape(self, name: str, at: int) -> tuple[int, ...]:
         version, rank, flags, kind = self._unpack("<4B", at)
@@ -309,9 +362,7 @@ class _Reader:
             if size + 4 > length:
                 raise FormatError(f"the place of {name} is damaged")
             return at + 4, size
-        raise FormatError(
-            f"{name} is stored in pieces (chunked, compressed or virtual)"
-        )
+        raise FormatError(f"{name} is stored in pieces (chunked or virtual)")
 
     def _visit(self, address: int) -> None:
         # Also what keeps a file that points back at itself from being read for ever.

@@ -24,9 +24,9 @@ const KerasFile = (() => {
 		return ~c >>> 0;
 	}
 
-	async function unpacked(bytes, size) {
+	async function unpacked(bytes, size, format = "deflate-raw") {
 		const stream = new Blob([bytes]).stream();
-		const pipe = stream.pipeThrough(new DecompressionStream("deflate-raw"));
+		const pipe = stream.pipeThrough(new DecompressionStream(format));
 		const found = new Uint8Array(size);
 		let end = 0;
 		for (const reader = pipe.getReader(); ;) {
@@ -87,8 +87,9 @@ const KerasFile = (() => {
 
 	/* ------------------------------------------------------------ the HDF5 */
 
-	/** Every float32 array by its place: groups in groups, and arrays stored whole. */
-	function tensors(bytes) {
+	/** Every float32 array by its place: groups in groups, and arrays stored whole, as
+      they are or shuffled and deflated as one piece. */
+	async function tensors(bytes) {
 		const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 		const u8 = (at) => view.getUint8(at);
 		const u16 = (at) => view.getUint16(at, true);
@@ -106,6 +107,8 @@ const KerasFile = (() => {
 			return true;
 		};
 		const found = new Map();
+		const waiting = [];
+		let room = MAX_BYTES;
 		const visited = new Set();
 		const visit = (at) => {
 			if (visited.has(at) || visited.size > 20000) damaged();
@@ -125,10 +128,10 @@ const KerasFile = (() => {
 				while (left > 0 && at + 8 <= start + size) {
 					left--;
 					const [kind, length] = [u16(at), u16(at + 2)];
-					if ([2, 6, 7, 10, 11].includes(kind) || u8(at + 4) & 2) damaged();
+					if ([2, 6, 7, 10].includes(kind) || u8(at + 4) & 2) damaged();
 					at += 8;
 					if (kind === 16) blocks.push([u64(at), u64(at + 8)]);
-					else if (kind in messages && [1, 3, 8, 17].includes(kind)) damaged();
+					else if (kind in messages && [1, 3, 8, 11, 17].includes(kind)) damaged();
 					else messages[kind] = at;
 					at += length;
 				}
@@ -172,6 +175,7 @@ const KerasFile = (() => {
 			// Class 1, little-endian, four bytes of the IEEE's making.
 			const float = (u8(type) & 15) === 1 && u32(type + 4) === 4 && u8(type + 1) === 32;
 			if (u8(layout) !== 3 || rank > 8) damaged();
+			if (11 in messages) return deflated(name, messages, shape, u32(type + 4), float);
 			const whole = u8(layout + 1) === 1;
 			if (!whole && u8(layout + 1) !== 0) damaged();
 			const start = whole ? u64(layout + 2) : layout + 4;
@@ -188,10 +192,43 @@ const KerasFile = (() => {
 			found.set(name, { shape, values });
 		}
 
+		/** An array whose only piece went through the filters 2, shuffle, and 1, deflate. */
+		function deflated(name, messages, shape, bytesEach, float) {
+			const [pipeline, layout] = [messages[11], messages[8]];
+			const filters = [0, 8, 14, 16, 24, 32, 38, 40].map((at) => u16(pipeline + at));
+			const known = [0x0201, 2, 1, 0x6873, bytesEach, 1, 1, 0x6564];
+			if (filters.some((n, i) => n !== known[i])) damaged();
+			const dims = [...shape, bytesEach];
+			if (u8(layout + 1) !== 2 || u8(layout + 2) !== dims.length) damaged();
+			if (dims.some((n, i) => n !== u32(layout + 11 + 4 * i))) damaged();
+			const tree = u64(layout + 3);
+			visit(tree);
+			// One entry, of a whole piece at the corner.
+			if (!signed(tree, "TREE\x01\0\x01\0") || u32(tree + 28)) damaged();
+			if (dims.some((_, i) => u64(tree + 32 + 8 * i))) damaged();
+			const [start, stored] = [u64(tree + 32 + 8 * dims.length), u32(tree + 24)];
+			const count = shape.reduce((a, b) => a * b, 1);
+			room -= bytesEach * count;
+			if (start + stored > bytes.length || !(room >= 0)) damaged();
+			found.set(name, { shape, values: null });
+			if (!float) return;
+			waiting.push(async () => {
+				const piece = bytes.subarray(start, start + stored);
+				const planes = await unpacked(piece, 4 * count, "deflate");
+				const mixed = new DataView(new ArrayBuffer(4 * count));
+				for (let i = 0; i < 4 * count; i++)
+					mixed.setUint8(4 * (i % count) + Math.floor(i / count), planes[i]);
+				found.get(name).values = Float32Array.from({ length: count }, (_, i) =>
+					mixed.getFloat32(4 * i, true),
+				);
+			});
+		}
+
 		try {
 			if (!signed(0, "\x89HDF\r\n\x1a\n") || u64(40) !== bytes.length) damaged();
 			if (u32(8) || u32(12) !== 0x00080800) damaged();
 			object("", u64(64), 0);
+			for (const unpack of waiting) await unpack();
 		} catch (error) {
 			throw error instanceof NotShown ? error : damaged();
 		}
@@ -460,7 +497,7 @@ const KerasFile = (() => {
 			const [config, weights] = ["config.json", "model.weights.h5"].map(
 				(file) => members.get(file) ?? fail(`it has no ${file}`),
 			);
-			return convert(JSON.parse(text(config)), tensors(weights.slice()), name);
+			return convert(JSON.parse(text(config)), await tensors(weights.slice()), name);
 		} catch (error) {
 			const why = error instanceof NotShown ? error.message : "it is damaged";
 			throw new NotShown(

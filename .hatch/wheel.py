@@ -1,0 +1,61 @@
+"""What the wheel holds otherwise than the checkout does.
+
+The tutorials are notebooks in it, so that none are made where it runs, and the live
+page's code is without comments, which are for those who change it. Hatchling calls this
+while it builds. An editable install has no need of either.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class Wheel(BuildHookInterface):
+    """Converts `tutorials/*.py`, and shortens the code in `kerasconv/play/page`."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Write the files and say where they belong."""
+        self.folder = Path(tempfile.mkdtemp(prefix="kerasconv-"))
+        if version == "editable":
+            return
+        # The package in this checkout; it needs nothing but Python for this.
+        sys.path.insert(0, self.root)
+        try:
+            from kerasconv.tutorials import copy_notebooks
+
+            written = copy_notebooks(self.folder)
+        finally:
+            sys.path.remove(self.root)
+        for path in written:
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+            dense = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
+            path.write_text(dense, encoding="utf-8")
+            build_data["force_include"][str(path)] = f"kerasconv/lessons/{path.name}"
+        page = Path("kerasconv/play/page")
+        for source in sorted(Path(self.root, page).glob("*.[jc]s*")):
+            path = self.folder / source.name
+            path.write_text(bare(source.read_text(encoding="utf-8")), encoding="utf-8")
+            build_data["force_include"][str(path)] = (page / source.name).as_posix()
+
+    def finalize(self, version: str, build_data: dict[str, Any], made: str) -> None:
+        """Remove what the wheel now holds."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def bare(text: str) -> str:
+    """JavaScript or CSS without its blank lines, indents and lines of comment.
+
+    It knows lines, not the languages: no text in the page's code goes over several.
+    """
+    kept, comment = [], False
+    for line in map(str.strip, text.splitlines()):
+        if comment or line.startswith("/*"):
+            comment = "*/" not in line
+        elif line and not line.startswith("//"):
+            kept.append(line)
+    return "\n".join(kept) + "\n"
