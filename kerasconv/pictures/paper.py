@@ -134,7 +134,7 @@ def _contrast(view: np.ndarray) -> tuple[np.ndarray, float]:
     noise, before = 0.0, np.zeros(view.shape, bool)
     for _ in range(8):
         paper = np.abs(contrast) <= reach
-        if np.count_nonzero(paper) < terms or np.array_equal(paper, before):
+        if np.count_nonzero(paper) < terms or (paper == before).all():
             break
         before = paper
         if terms > 1:
@@ -159,7 +159,7 @@ def _plane(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         level, down, across = np.linalg.solve(products, sums)
     except np.linalg.LinAlgError:  # all of the paper lies on a line
         level, down, across = np.linalg.lstsq(products, sums, None)[0]
-    return (level + down * y[1])[:, None] + across * x[1]
+    return np.add.outer(level + down * y[1], across * x[1])
 
 
 @lru_cache(128)
@@ -182,9 +182,9 @@ def _rim(view: np.ndarray) -> float:
 
 def box(mask: np.ndarray) -> tuple[slice, slice]:
     """The smallest box around all that is true: its rows and its columns."""
-    return _extent(np.any(mask, axis=1)), _extent(np.any(mask, axis=0))
+    return _extent(mask.any(1)), _extent(mask.any(0))
 
 
 def _extent(line: np.ndarray) -> slice:
-    (where,) = np.nonzero(line)
-    return slice(where[0], where[-1] + 1) if where.size else slice(0)
+    (where,) = line.nonzero()
+    return slice(int(where[0]), int(where[-1]) + 1) if where.size else slice(0)

@@ -1,7 +1,7 @@
 """How well photographs are read, by kind, and what is refused.
 
     python tests/benchmarks/reads.py [--count 40] [--split report] [--model mnist_cnn]
-                          [--before] [--write]
+                          [--before] [--write] [--speed]
 
 prints a row a kind of `photographs.KINDS`: the percentage read right (all digits of a
 picture, in order; of what shows no digit, that none is answered), the percentage
@@ -11,14 +11,20 @@ what other thresholds would lose and refuse. With --write all of this is the sec
 `reading` of the model's card, with a picture beside it, and
 `python -m kerasconv.training.page models/mnist_cnn` renders it.
 
+With --speed it prints, of pictures of several sizes, the milliseconds of processor time
+to prepare one: the least of nine rounds, their mean over eight pictures, and the
+slowest picture.
+
 The writers, fonts, papers and shadows of the split "report" were seen by nothing that
 was chosen or trained: that was done on "train" and "validation".
 """
 
 import argparse
+import io
 import sys
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +34,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import photographs
 
 from kerasconv import data
+from kerasconv.digits import load_digits
 from kerasconv.errors import KerasconvError
 from kerasconv.models import find_card
 from kerasconv.pictures import prepare_digit
 from kerasconv.reading import Answer, Reader
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 0.9, 0.95)
+SPEED_PICTURES, SPEED_ROUNDS = 8, 9
 GROUPS = ("EASY", "HARD", "NUMBERS", "TOUCHING", "BLANKS", "NON_DIGITS")
 
 
@@ -68,6 +76,51 @@ def measure(
             "milliseconds": round(1000 * spent / count, 1),
         }
     return kinds, sure
+
+
+def speed(reader: Reader, split: str) -> str:
+    """Milliseconds to prepare pictures of several sizes, a row each."""
+
+    def photograph(kind: str, seed: int, scale: float = 1.0) -> Image.Image:
+        return Image.fromarray(photographs.photograph(kind, seed, split, scale).image)
+
+    def grey(kind: str, seed: int) -> np.ndarray:
+        return np.asarray(photograph(kind, seed).convert("L"))
+
+    def scan(seed: int) -> np.ndarray:
+        digit = Image.fromarray(255 - np.rint(255 * digits[seed, ..., 0]).astype("u1"))
+        page = Image.new("L", (200, 300), 255)
+        page.paste(digit.resize((160, 160), Image.Resampling.BICUBIC), (20, 70))
+        return np.asarray(page)
+
+    def jpeg(kind: str, seed: int) -> bytes:
+        file = io.BytesIO()
+        photograph(kind, seed, 6.3).save(file, "JPEG", quality=90)
+        return file.getvalue()
+
+    digits, _ = load_digits()
+    lines = []
+    for name, make, call in (
+        ("scan 200x300, prepare_digit", scan, prepare_digit),
+        ("scan 200x300", scan, reader.prepare),
+        *(
+            (f"about 640x480, {kind}", partial(grey, kind), reader.prepare)
+            for kind in ("phone", "number", "blank, folded", "cat or dog")
+        ),
+        *(
+            (f"JPEG of 12 megapixels, {kind}", partial(jpeg, kind), reader.prepare)
+            for kind in ("phone", "number", "blank, folded")
+        ),
+    ):
+        made = [make(seed) for seed in range(SPEED_PICTURES)]
+        spent = np.empty((SPEED_ROUNDS, len(made)))
+        for place in np.ndindex(spent.shape):
+            began = time.process_time()
+            call(made[place[1]])
+            spent[place] = 1000 * (time.process_time() - began)
+        least = spent.min(0)
+        lines.append(f"{name:38s}{least.mean():9.2f}{least.max():9.2f}")
+    return "\n".join(lines)
 
 
 def table(kinds: dict) -> str:
@@ -117,7 +170,11 @@ def main() -> None:
     parser.add_argument("--model", default="mnist_cnn")
     parser.add_argument("--before", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--speed", action="store_true")
     asked = parser.parse_args()
+    if asked.speed:
+        print(speed(Reader(asked.model), asked.split))
+        return
     if asked.write:
         # Where they are missing, easier pictures stand in for those of the test sets.
         try:
