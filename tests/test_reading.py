@@ -452,6 +452,22 @@ def test_a_shadow_that_ends_on_the_paper_is_no_digit(reader, slope, wide, level)
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("slope", [0, 0.3, -0.8])
+@pytest.mark.parametrize("light", [0.6, 0.75, 1.4, 1.6])
+def test_a_bar_of_shadow_or_of_light_on_the_paper_is_no_digit(reader, slope, light):
+    """It lies on the paper, and leaves the picture or crosses another that does."""
+    y, x = np.mgrid[:300, :400]
+    noise = np.random.default_rng(0).normal(0, 0.004, (300, 400))
+    bar = abs(x - 190 - slope * (y - 150)) < 13 * np.hypot(1, slope)
+    bar &= abs(y - 150) < 80
+    another = abs(y - 130 - 0.3 * (x - 200)) < 15
+    for bars in ([bar], [bar, another], [bar | another]):
+        shade = np.prod([blurred(np.where(b, light, 1.0), 1.5) for b in bars], 0)
+        answer = read(reader, (0.6 * shade + noise).clip(0, 1).astype(np.float32))
+        assert answer.status in ("blank", "no digit"), (len(bars), answer.digits)
+
+
+@pytest.mark.once
 def test_a_stain_on_the_paper_is_no_digit(reader):
     """As the ring of a cup, which looks like a 0."""
     y, x = np.mgrid[:300, :400]
@@ -470,6 +486,15 @@ def test_a_dark_digit_that_leaves_the_picture_is_read(reader, digits, digit):
     rows, columns = (np.flatnonzero((grey < 0.6).any(a)) for a in (1, 0))
     for corner in (grey[rows[0] :], grey[:, columns[0] :], grey[: rows[-1] + 1]):
         assert read(reader, corner).text == digit
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("digit", "234589")
+def test_a_pale_digit_that_leaves_the_picture_is_read(reader, digits, digit):
+    """As of a pencil: what is as pale as a shadow, but surely looks like a digit."""
+    pale = 1 - 0.5 * (1 - row(digits, digit, 30))
+    rows = np.flatnonzero((pale < 0.8).any(1))
+    assert read(reader, pale[rows[0] :]).text == digit
 
 
 @pytest.mark.once

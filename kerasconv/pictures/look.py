@@ -1,5 +1,7 @@
 """One way to tell ink from paper in a picture, and the pieces of ink as digits."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +20,17 @@ _THIN = 0.085
 # Ink is this much darker than paper, of white; less is paper's, or a screen's, texture.
 PALE = 0.03
 # The darkest fifth of ink takes more than this share of the light, or it may be a
-# stain; of ink that leaves the picture more than that, or it may be a shadow.
-_STAIN, _SHADOW = 0.15, 0.6
+# stain; of ink that leaves the picture more than that, or it may be a shadow. It leaves
+# if what is this share as dark does.
+_STAIN, SHADOW, _AS_DARK = 0.15, 0.6, 0.5
+# What may be one or the other is a digit so seldom, beside what may not.
+_IF_STAIN, _IF_SHADOW = 1e-4, 0.01
+# So may ink that is a bar, unless most of it is firm: nearly as dark as that. What
+# is firm may be one if it is paler than this.
+_FIRM, _MOST, _PALER = 0.75, 0.65, 0.45
+# A bar fills this share of the rectangle with its axes, and is not so many times as
+# long as it is wide: a pencil's stroke is.
+_STRAIGHT, _LONG = 0.95, 9
 # Ink that is no piece and this much as high as the highest may hold digits.
 _AS_HIGH = 0.8
 # Beside an edge the darker side is lighter than the ink by less than this share of what
@@ -60,6 +71,8 @@ class Look:
     scale: float
     cuts: int
     """How many of its pieces are tried as two digits."""
+    is_dark: bool
+    """Whether its ink is darker than the paper."""
     is_mixed: bool
     """Whether its ink has two strengths, as a shadow and a digit in it."""
 
@@ -126,15 +139,23 @@ class Look:
         )
         return bool(dark < (_FOLD if crosses else _EDGE) * light)
 
-    def may_be_shadow(self, piece: Piece) -> bool:
-        """Whether a piece is as faint as a shadow or a stain: see `is_faint`."""
+    def odds(self, piece: Piece) -> float:
+        """The odds that a piece is ink, and no shadow and no stain: see `ink_odds`."""
         height, width = piece.own.shape
-        bottom, right = piece.top + height, piece.left + width
-        down, across = self.mask.shape
-        leaves = min(piece.top, piece.left) <= 1
-        leaves |= bottom >= down - 1 or right >= across - 1
-        part = self.ink.strength[piece.top : bottom, piece.left : right]
-        return is_faint(part[piece.own], leaves)
+        rows = slice(piece.top, piece.top + height)
+        columns = slice(piece.left, piece.left + width)
+        level, around = self.level, self.paper
+        if not self.is_dark:  # of light ink the paper is what may lie in a shadow
+            level, around = 1 - around, 1 - level
+        share = 1 - level / np.maximum(around, 0.02)
+
+        def leaves(dark: float) -> bool:
+            labels, _ = ndimage.label(share > _AS_DARK * dark, np.ones((3, 3)))
+            own = np.unique(labels[rows, columns][piece.own])
+            rims = labels[:2], labels[-2:], labels[:, :2], labels[:, -2:]
+            return any(np.isin(own[own > 0], rim).any() for rim in rims)
+
+        return ink_odds(piece.own, share[rows, columns][piece.own], leaves)
 
     def box(self, piece: Piece) -> Box:
         """The sides of a piece in pixels of the user's picture."""
@@ -184,9 +205,36 @@ class Look:
         return np.where(level < 0.15, 0, level).astype(np.float32), own
 
 
-def is_faint(inked: np.ndarray, leaves: bool) -> bool:
-    """Whether ink is as faint as a stain; if it leaves the picture, as a shadow."""
-    return bool(np.quantile(inked, 0.8) < (_SHADOW if leaves else _STAIN))
+def ink_odds(
+    mask: np.ndarray, inked: np.ndarray, leaves: Callable[[float], bool]
+) -> float:
+    """How likely ink is a digit if it is as faint as a stain or a shadow, and like one.
+
+    Args:
+        mask: Where the ink is.
+        inked: What share of the paper's light it takes there; if it is the lighter,
+            what share of its own the paper lacks.
+        leaves: Whether ink that takes such a share of it leaves the picture.
+
+    Returns:
+        By how much the odds change that it is a digit: 1 where it is no such ink.
+    """
+    dark = float(np.quantile(inked, 0.8))
+    if not _STAIN <= dark < SHADOW:
+        return _IF_STAIN if dark < _STAIN else 1.0
+    is_firm = np.mean(inked > _FIRM * dark) > _MOST
+    bar = not (is_firm and dark > _PALER) and _is_bar(mask)
+    return _IF_SHADOW if bar or leaves(dark) else 1.0
+
+
+def _is_bar(mask: np.ndarray) -> bool:
+    """Whether a mask is a straight bar: of a rectangle the axes tell its area."""
+    places = np.argwhere(mask)
+    if len(places) < 2:
+        return False
+    minor, major = np.linalg.eigvalsh(np.cov(places.T, ddof=0) + np.eye(2) / 12)
+    straight = len(places) > 12 * _STRAIGHT * math.sqrt(minor * major)
+    return bool(straight and major < _LONG**2 * minor)
 
 
 def fitted(level: np.ndarray) -> np.ndarray:

@@ -13,7 +13,16 @@ from kerasconv._pixels import to_unit
 from kerasconv.pictures import digit as mnist
 from kerasconv.pictures import ink as inks
 from kerasconv.pictures import judge, paper, sheet, strokes
-from kerasconv.pictures.look import PALE, Box, Look, Piece, fitted, is_faint, thickened
+from kerasconv.pictures.look import (
+    PALE,
+    SHADOW,
+    Box,
+    Look,
+    Piece,
+    fitted,
+    ink_odds,
+    thickened,
+)
 
 # A photograph is looked at in a view this large, and closer in one this large.
 _VIEW, CLOSER = 400, 1600
@@ -43,9 +52,8 @@ _MOST_CUT = 2
 _EDGE = 0.25
 # What runs from rim to rim, and looks less than this like a digit, is one so seldom.
 _DOUBTED, _CROSSING = 0.7, 0.5
-# What may be a shadow is a digit so seldom; how light its paper is, so many pixels of
-# the longer side tell.
-_SHADED, _COARSE = 0.3, 100
+# How light the paper is, so many pixels of the longer side tell.
+_COARSE = 100
 # Among digits it is so many times as likely that what is as high is one as well.
 _NEIGHBOURS = 20
 # What stands beside a digit shares this much of the rows of the lower one.
@@ -221,16 +229,17 @@ def _is_pale(cut: paper.Cut) -> bool:
     return float(cut.ink[cut.ink > 0.3 * cut.ink.max()].mean()) < PALE
 
 
-def _may_be_shadow(cut: paper.Cut, grey: np.ndarray) -> bool:
-    """Whether ink is as faint as a shadow or a stain: see `is_faint`."""
-    inked = cut.ink[cut.ink > 0.3 * cut.ink.max()]
-    leaves = _leaves(cut.box, grey)
-    if not is_faint(inked, leaves):  # in the most light that there is
-        return False
+def _ink_odds(cut: paper.Cut, grey: np.ndarray) -> float:
+    """The odds that it is ink, and no shadow and no stain: see `ink_odds`."""
+    mask = cut.ink > 0.3 * cut.ink.max()
+    ink = cut.ink[mask]
+    if np.quantile(ink, 0.8) > SHADOW:  # in the most light that there is
+        return 1.0
     step = max(1, max(grey.shape) // _COARSE)
     ground = float(np.median(grey[::step, ::step]))
-    light = max(ground if cut.dark else 1 - ground, 0.02)
-    return is_faint(inked / light, leaves)
+    light = np.maximum(ground if cut.dark else ground + ink, 0.02)
+    leaves = _leaves(cut.box, grey)
+    return ink_odds(mask, ink / light, lambda _: leaves)
 
 
 def _is_mixed(cut: paper.Cut) -> bool:
@@ -286,8 +295,7 @@ def _easy(
     crosses = (top <= 1 and bottom >= height - 1) or (left <= 1 and right >= width - 1)
     if crosses and confidence < _DOUBTED:
         confidence *= _CROSSING
-    if _may_be_shadow(cut, grey):
-        confidence *= _SHADED
+    confidence = _likelier(confidence, _ink_odds(cut, grey))
     pixel = (right - left) * (bottom - top) / cut.ink.size
     step = max(1.0, inks.side_of(grey.shape) / _VIEW)
     box = tuple(round(scale * side) for side in cut.box)
@@ -329,7 +337,9 @@ def _looks(
                     continue
                 cuts = 0 if close else _CUTS
                 seen.append(mask)
-                yield Look(picture, v, around, ink, mask, top, left, scale, cuts, mixed)
+                yield Look(
+                    picture, v, around, ink, mask, top, left, scale, cuts, dark, mixed
+                )
 
 
 def _masks(ink: inks.Ink, dark: bool, again: bool) -> Iterator[tuple[np.ndarray, bool]]:
@@ -368,8 +378,8 @@ def _judged(look: Look, pieces: list[Piece]) -> tuple[list[_Judged], bool]:
             cut |= halves is not None
         parts += halves or [each]
     return [
-        replace(each, one=_SHADED * each.one)
-        if look.may_be_shadow(each.piece)
+        replace(each, one=_likelier(each.one, look.odds(each.piece)))
+        if each.one > _EDGE
         else each
         for each in parts
     ], cut
@@ -393,7 +403,9 @@ def _joined(look: Look, judged: list[_Judged]) -> list[_Judged]:
             if width < 1.3 * height:
                 tries += 1
                 (both,) = _asked([union], [look.digit(union)])
-                if both.one > max(_SURE, *(each.one for each in pair)):
+                if both.one > max(
+                    _SURE, *(each.one for each in pair)
+                ) and not look.is_edge(union, True):
                     judged = [*judged[:i], both, *judged[i + 2 :]]
                     i = max(0, i - 1)
                     continue
@@ -526,12 +538,14 @@ def _among_digits(found: list[Found]) -> list[Found]:
         return found
     odds = [_NEIGHBOURS if each else 1.0 for each in likely]
     return [
-        replace(
-            each,
-            confidence=more * each.confidence / (1 + (more - 1) * each.confidence),
-        )
+        replace(each, confidence=_likelier(each.confidence, more))
         for each, more in zip(found, odds, strict=True)
     ]
+
+
+def _likelier(confidence: float, times: float) -> float:
+    """The probability of what has so many times the odds."""
+    return times * confidence / (1 + (times - 1) * confidence)
 
 
 def _worth(found: list[Found], weights: list[float]) -> float:

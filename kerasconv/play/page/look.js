@@ -4,8 +4,9 @@
    of one digit: `own`, at row `top`, column `left`, and how much ink it is. */
 
 const Looking = (() => {
-	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD, STAIN, SHADOW } =
-		DATA.constants.look;
+	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD } = DATA.constants.look;
+	const { STAIN, SHADOW, IF_STAIN, IF_SHADOW } = DATA.constants.look;
+	const { AS_DARK, FIRM, MOST, PALER, STRAIGHT, LONG } = DATA.constants.look;
 	const { box, count, cut, enlarged, grown, image, median, minimum, parts } = Raster;
 	const { placed, quantile, resize, round, spread, where, window, without } = Raster;
 	const FAINT = Math.fround(0.15);
@@ -84,14 +85,35 @@ const Looking = (() => {
 			return dark < (crosses ? FOLD : EDGE) * light;
 		}
 
-		/** Whether a piece is as faint as a shadow or a stain: see `isFaint`. */
-		mayBeShadow({ own, top, left }) {
+		/** The odds that a piece is ink, and no shadow and no stain: see `inkOdds`. */
+		odds({ own, top, left }) {
 			const at = { top, left, bottom: top + own.height, right: left + own.width };
 			const { height, width } = this.mask;
-			const leaves =
-				Math.min(top, left) <= 1 || at.bottom >= height - 1 || at.right >= width - 1;
-			const inked = cut(this.strength, at).values.filter((_, i) => own.values[i]);
-			return isFaint(inked, leaves);
+			// Of light ink the paper is what may lie in a shadow.
+			const dark = ({ values }) =>
+				this.isDark ? values : values.map((v) => Math.fround(1 - v));
+			let [level, around] = [dark(this.level), dark(this.paper)];
+			if (!this.isDark) [level, around] = [around, level];
+			const values = level.map((v, i) =>
+				Math.fround(1 - Math.fround(v / Math.max(around[i], Math.fround(0.02)))),
+			);
+			const share = image(height, width, values);
+			const leaves = (most) => {
+				const least = Math.fround(AS_DARK * most);
+				const { of, boxes } = parts(where(share, (v) => v > least));
+				const numbers = cut(image(height, width, of), at).values;
+				return numbers.some((number, i) => {
+					if (!number || !own.values[i]) return false;
+					const each = boxes[number - 1];
+					return (
+						Math.min(each.top, each.left) <= 1 ||
+						each.bottom >= height - 1 ||
+						each.right >= width - 1
+					);
+				});
+			};
+			const inked = cut(share, at).values.filter((_, i) => own.values[i]);
+			return inkOdds(own, inked, leaves);
 		}
 
 		/** [left, top, right, bottom] of a piece in pixels of the reader's picture. */
@@ -146,8 +168,40 @@ const Looking = (() => {
 		}
 	}
 
-	/** Whether ink is as faint as a stain; if it leaves the picture, as a shadow. */
-	const isFaint = (inked, leaves) => quantile(inked, 0.8) < (leaves ? SHADOW : STAIN);
+	/** By how much the odds change that ink is a digit if it is as faint as a stain or a
+	    shadow, and like one. `inked` says what share of the paper's light it takes; if it
+	    is the lighter, what share of its own the paper lacks. `leaves` says whether what
+	    takes so much leaves the picture. */
+	function inkOdds(mask, inked, leaves) {
+		const dark = quantile(inked, 0.8);
+		if (!(STAIN <= dark && dark < SHADOW)) return dark < STAIN ? IF_STAIN : 1;
+		const firm = inked.filter((v) => v > Math.fround(FIRM * dark)).length;
+		const isFirm = firm / inked.length > MOST;
+		const bar = !(isFirm && dark > PALER) && isBar(mask);
+		return bar || leaves(dark) ? IF_SHADOW : 1;
+	}
+
+	/** Whether a mask is a straight bar: of a rectangle the axes tell its area. */
+	function isBar({ width, values }) {
+		let [n, y, x, yy, xx, xy] = [0, 0, 0, 0, 0, 0];
+		values.forEach((v, i) => {
+			if (!v) return;
+			const [row, column] = [Math.floor(i / width), i % width];
+			n++;
+			y += row;
+			x += column;
+			yy += row * row;
+			xx += column * column;
+			xy += row * column;
+		});
+		if (n < 2) return false;
+		const [high, wide] = [yy / n - (y / n) ** 2, xx / n - (x / n) ** 2];
+		const both = xy / n - (y / n) * (x / n);
+		const [middle, apart] = [(high + wide) / 2, Math.hypot((high - wide) / 2, both)];
+		const [minor, major] = [middle - apart + 1 / 12, middle + apart + 1 / 12];
+		const straight = n > 12 * STRAIGHT * Math.sqrt(minor * major);
+		return straight && major < LONG ** 2 * minor;
+	}
 
 	/** Ink as an MNIST digit. */
 	function fitted(level) {
@@ -211,5 +265,5 @@ const Looking = (() => {
 		return image(height, width, found);
 	}
 
-	return { Look, fitted, isFaint, thickened };
+	return { Look, fitted, inkOdds, thickened };
 })();

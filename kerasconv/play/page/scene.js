@@ -8,11 +8,11 @@ const Scene = (() => {
 	const { PALE, LOW, MOST_CUT, EDGE } = DATA.constants.scene;
 	const { DOUBTED, CROSSING, NARROWEST, NEIGHBOURS, BESIDE, TRIES, CUTS } =
 		DATA.constants.scene;
-	const { COARSE, SHADED, WHOLE, MIXED, SOFT, SOFT_CUT } = DATA.constants.scene;
+	const { COARSE, WHOLE, MIXED, SOFT, SOFT_CUT } = DATA.constants.scene;
 	const { blurred, box, both, count, cut, image, largest, median, placed, round } =
 		Raster;
 	const { shrunk, sideOf, where, without } = Raster;
-	const { Look, fitted, isFaint, thickened } = Looking;
+	const { Look, fitted, thickened } = Looking;
 	const sum = (list) => list.reduce((a, b) => a + b, 0);
 
 	/** What may be digits in a grey picture, in the order of reading: of each the image, the
@@ -96,21 +96,18 @@ const Scene = (() => {
 		return sum([...ink.values].filter((_, i) => mask.values[i])) / count(mask) < PALE;
 	}
 
-	/** Whether ink is as faint as a shadow or a stain: see `isFaint`. */
-	function mayBeShadow(ink, grey) {
+	/** The odds that it is ink, and no shadow and no stain: see `Looking.inkOdds`. */
+	function inkOdds(ink, grey) {
 		const mask = inkOf(ink);
-		const inked = ink.values.filter((_, i) => mask.values[i]);
-		const beyond = leaves(ink.box, grey);
-		if (!isFaint(inked, beyond)) return false; // in the most light that there is
 		const { height, width, values } = grey;
 		const step = Math.max(1, Math.floor(Math.max(height, width) / COARSE));
 		const some = values.filter(
 			(_, i) => Math.floor(i / width) % step === 0 && (i % width) % step === 0,
 		);
 		const ground = median(some);
-		const light = Math.max(ink.dark ? ground : 1 - ground, 0.02);
-		const lit = inked.map((v) => v / light);
-		return isFaint(lit, beyond);
+		const light = (v) => Math.max(ink.dark ? ground : ground + v, 0.02);
+		const inked = ink.values.filter((_, i) => mask.values[i]).map((v) => v / light(v));
+		return Looking.inkOdds(mask, inked, () => leaves(ink.box, grey));
 	}
 
 	/** Whether it is ink of two strengths: a shadow, and what is written in it. */
@@ -162,7 +159,7 @@ const Scene = (() => {
 			(top <= 1 && bottom >= height - 1) || (left <= 1 && right >= width - 1);
 		let confidence = Judge.odds(image).one;
 		if (crosses && confidence < DOUBTED) confidence *= CROSSING;
-		if (mayBeShadow(ink, grey)) confidence *= SHADED;
+		confidence = likelier(confidence, inkOdds(ink, grey));
 		const pixel = ((right - left) * (bottom - top)) / ink.values.length;
 		const step = Math.max(1, sideOf(grey) / VIEW);
 		const box = ink.box.map((side) => round(scale * side));
@@ -207,6 +204,7 @@ const Scene = (() => {
 						left,
 						scale,
 						cuts,
+						isDark: dark,
 						isMixed,
 					});
 				}
@@ -250,7 +248,9 @@ const Scene = (() => {
 			return halves || [part];
 		});
 		const doubted = parts.map((each) =>
-			look.mayBeShadow(each.piece) ? { ...each, one: SHADED * each.one } : each,
+			each.one > EDGE
+				? { ...each, one: likelier(each.one, look.odds(each.piece)) }
+				: each,
 		);
 		return { parts: doubted, halved };
 	}
@@ -266,7 +266,7 @@ const Scene = (() => {
 			if (whole.own.width >= 1.3 * whole.own.height) continue;
 			tries++;
 			const one = asked(whole, look.digit(whole));
-			if (one.one <= Math.max(SURE, ...sure)) continue;
+			if (one.one <= Math.max(SURE, ...sure) || look.isEdge(whole, true)) continue;
 			found.splice(i, 2, one);
 			i = Math.max(0, i - 1) - 1;
 		}
@@ -396,13 +396,13 @@ const Scene = (() => {
 				ratio < 1.6 &&
 				!(confidence > CERTAIN) &&
 				sure.some((other) => beside(each, other));
-			const more = likely ? NEIGHBOURS : 1;
-			return {
-				...each,
-				confidence: (more * confidence) / (1 + (more - 1) * confidence),
-			};
+			return { ...each, confidence: likelier(confidence, likely ? NEIGHBOURS : 1) };
 		});
 	}
+
+	/** The probability of what has so many times the odds. */
+	const likelier = (confidence, times) =>
+		(times * confidence) / (1 + (times - 1) * confidence);
 
 	/** How much ink a look explains as digits. */
 	const worth = (found, weights) =>
