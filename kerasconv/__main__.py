@@ -5,9 +5,10 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
+
+from kerasconv._signals import ENDINGS, handled
 
 _INTERRUPTED = 130
 
@@ -44,18 +45,10 @@ def _asked_to_end() -> Iterator[list[int]]:
         signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            # nohup has it ignored.
-            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                before[number] = signal.signal(number, interrupt)
-    try:
+    # nohup has SIGHUP ignored.
+    ending = [each for each in ENDINGS if signal.getsignal(each) == signal.SIG_DFL]
+    with handled(ending, interrupt):
         yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _leave(asked: list[int]) -> None:

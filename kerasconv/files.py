@@ -101,20 +101,32 @@ def alone(path: Path) -> Iterator[bool]:
     if fcntl is None:
         yield True
         return
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            yield False
+            return
+        except OSError:
+            break
+        # Between the two lines the program before may have ended, and removed the file.
+        if _is_at(path, handle):
+            break
         os.close(handle)
-        yield False
-        return
-    except OSError:
-        pass
     try:
         yield True
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _unfinished(path: Path, *, folder: bool = False) -> tuple[int | None, Path]:

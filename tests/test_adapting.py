@@ -350,13 +350,16 @@ class TestFolderCommands:
     def test_wrong_ones_are_told_in_one_line(self, mine, run, tmp_path):
         (tmp_path / "a" / "cow").mkdir(parents=True)
         (tmp_path / "a" / "cow" / "1.png").touch()
+        again, one = f"{mine.parent}/./{mine.name}", ("lenet5", "lenet5/mnist")
         for arguments, words in {
             ("evaluate", mine): "--images",
             ("evaluate", mine, "--images", tmp_path / "none"): "does not exist",
             ("evaluate", mine, "--images", tmp_path / "a"): "does not know",
             ("evaluate", mine, "--images", mine): "is a file",
             ("compare", mine, "mnist_cnn"): "--images",
-            ("compare", mine, mine, "--images", tmp_path): "named twice",
+            ("compare", mine, mine, "--images", tmp_path): "the same model",
+            ("compare", mine, again, "--images", tmp_path): "the same model",
+            ("compare", *one, "--images", tmp_path): "the same model",
             ("train", "mnist_cnn", "--size", "32"): "without --images",
             ("train", "mnist_cnn", "--images", tmp_path, "--limit", "9"): "--limit",
             ("train", "mnist_cnn/fast", "--images", tmp_path): "no architecture",

@@ -166,3 +166,22 @@ def test_the_sweep_keeps_what_is_being_written_and_what_is_not_ours(tmp_path):
         "second.txt",
     }
     assert target.read_text() == "mine"
+
+
+def test_a_lock_on_a_file_that_the_program_before_removed_is_none(
+    tmp_path, monkeypatch
+):
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "training.lock"
+    lock, removals = fcntl.flock, [path.unlink]
+
+    def after_the_other_ended(handle, how):
+        # It was opened a moment before, and is locked when the other's lock ends.
+        while removals:
+            removals.pop()()
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_other_ended)
+    with files.alone(path) as first, files.alone(path) as second:
+        assert (first, second) == (True, False)
+    assert not path.exists()

@@ -8,7 +8,6 @@ import re
 import signal
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasconv import __version__, backends
+from kerasconv._signals import ENDINGS, handled
 from kerasconv.errors import KerasconvError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -197,9 +197,6 @@ def _leaving_on_interruption() -> Iterator[None]:
 
     Nothing is written yet that would have to be tidied.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     try:
         stderr = os.dup(sys.__stderr__.fileno())  # type: ignore[union-attr]
     except (AttributeError, OSError, ValueError):
@@ -210,16 +207,11 @@ def _leaving_on_interruption() -> Iterator[None]:
         os.write(stderr, b"kerasconv: error: interrupted\n")
         os._exit(_INTERRUPTED)
 
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, leave)}
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and callable(signal.getsignal(number)):
-            before[number] = signal.signal(number, signal.SIG_DFL)
+    ours = [each for each in ENDINGS if callable(signal.getsignal(each))]
     try:
-        yield
+        with handled([signal.SIGINT], leave), handled(ours, signal.SIG_DFL):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         os.close(stderr)
 
 

@@ -284,6 +284,16 @@ def evaluate_folder(
         plotting.save_figure(figure, save)
 
 
+def _place(name: str, card: "Card | None") -> Any:
+    """Where a model is kept, however it is named."""
+    from kerasconv.models._card import is_file_name
+
+    if is_file_name(name):
+        kept = os.stat(os.path.expanduser(name))
+        return kept.st_dev, kept.st_ino
+    return card.name  # type: ignore[union-attr]
+
+
 def compare_folder(
     first: str,
     second: str,
@@ -298,8 +308,8 @@ def compare_folder(
         name: checked_model(name, trust=trust, sealed=sealed)
         for name in (first, second)
     }
-    if len(pair) < 2:
-        raise UsageError(f"{first} is named twice; name two models")
+    if _place(first, pair[first]) == _place(second, pair[second]):
+        raise UsageError(f"{first} and {second} are the same model; name two")
     used = start(backend)
     from kerasconv import metrics
     from kerasconv.models import load_model
