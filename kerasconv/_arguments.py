@@ -132,11 +132,15 @@ def is_int(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def check_int(name: str, value: Any) -> int:
-    """`value`, which must be one positive int."""
+def check_int(name: str, value: Any, most: int | None = None) -> int:
+    """`value`, which must be one positive int, `most` at most."""
     if not is_int(value) or value < 1:
         raise UsageError(
             f"`{name}` must be a positive int. Received: {name}={short(value)}"
+        )
+    if most is not None and value > most:
+        raise UsageError(
+            f"`{name}` must be at most {most:,}. Received: {name}={short(value)}"
         )
     return int(value)
 

@@ -25,7 +25,7 @@ from kerasconv import (
     untrusted,
 )
 from kerasconv.errors import UsageError
-from kerasconv.layers import SobelConv
+from kerasconv.layers import FixedConv, SobelConv
 from kerasconv.metrics import calibration_error
 from kerasconv.models import decode_predictions
 from kerasconv.pictures import read_photo
@@ -59,6 +59,7 @@ AXES = (*ARRAYS, 3, [], np.zeros((0, 4)))
 NO_CARDS = ("mnist_cnn", 3, b"x", [], {}, TEXT, UNBUILT)
 SIZES = (None, 3, "", "33", [], {}, (3, 2.5), TEXT, UNBUILT)
 COUNTS = (None, "", b"x", [], TEXT, UNBUILT, -1, 0, 2.5)
+WIDTHS = (*COUNTS[1:], 10**5, 10**400)
 SHARES = ("", b"x", [], TEXT, UNBUILT, -1, 3, float("nan"))
 MAPPINGS = (None, 3, b"x", "loss", TEXT, UNBUILT, {})
 CHOICES = (3, b"x", [], TEXT, UNBUILT, {})
@@ -114,13 +115,13 @@ CASES = {
     "decode_predictions top": (COUNTS, lambda x: decode_predictions(ODDS, top=x)),
     "Reader top": (COUNTS, lambda x: Reader("lenet5", top=x)),
     "plot_digits columns": (
-        COUNTS[1:], lambda x: plotting.plot_digits([GREY], columns=x)
+        WIDTHS, lambda x: plotting.plot_digits([GREY], columns=x)
     ),
     "plot_images columns": (
-        COUNTS[1:], lambda x: plotting.plot_images({"a": GREY}, columns=x)
+        WIDTHS, lambda x: plotting.plot_images({"a": GREY}, columns=x)
     ),
     "plot_kernels columns": (
-        COUNTS[1:], lambda x: plotting.plot_kernels([[1, 1]], columns=x)
+        WIDTHS, lambda x: plotting.plot_kernels([[1, 1]], columns=x)
     ),
     "sobel rank": (COUNTS, kernels.sobel),
     "laplacian rank": (COUNTS, kernels.laplacian),
@@ -154,6 +155,9 @@ CASES = {
     "plot_scores scores": (MAPPINGS, lambda x: plotting.plot_scores(x, xlabel="")),
     "plot_feature_maps maps_by_layer": (MAPPINGS, plotting.plot_feature_maps),
     "plot_history history": (MAPPINGS, plotting.plot_history),
+    "plot_slide columns": (
+        WIDTHS, lambda x: plotting.plot_slide([1, 2], [1, 1], columns=x)
+    ),
     "SobelConv padding": (CHOICES, lambda x: SobelConv(padding=x)),
     "Predictor model": (MODELS, Predictor),
     "Predictor batch_size": (
@@ -298,13 +302,13 @@ CASES = {
         for build in ZOO
         for name, mistakes in {
             "input_shape": NO_SHAPES,
-            "num_classes": COUNTS,
+            "num_classes": (*COUNTS, 10**7, 10**400),
             "dropout": (None, *SHARES),
             "weights": (3, b"x", [], {}, TEXT, UNBUILT, "none of these"),
             "name": (3, b"x", [], {}, TEXT, UNBUILT, "a/b"),
             "include_top": ODD,
-            "units": COUNTS,
-            "orientations": COUNTS,
+            "units": (*COUNTS, 10**7),
+            "orientations": (*COUNTS, 10**7),
             "inhibition": ODD,
             "pooling": ODD,
             "operator": ODD,
@@ -355,6 +359,14 @@ def test_a_name_of_any_type_is_looked_up_and_told_in_one_line(what):
             line = str(caught.value)
             assert "choose one of" in line or "did you mean" in line
             assert "\n" not in line
+
+
+def test_a_border_too_large_for_any_memory_is_told_before_it_is_made():
+    layer = FixedConv([[1.0, 2.0], [3.0, 4.0]], dilation_rate=10**7)
+    image = np.zeros((1, 8, 8, 1), np.float32)
+    with pytest.raises(ValueError, match="10,000,008 x 10,000,008") as caught:
+        layer(image)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("build", ZOO)

@@ -178,11 +178,16 @@ def _check_activation(name: str, value: Any) -> None:
         ) from error
 
 
+def _check_count(name: str, value: Any) -> None:
+    # Of more the weights would fit into no memory, or take minutes to draw.
+    check_int(name, value, 100_000)
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "weights": _check_weights,
-    "num_classes": check_int,
-    "units": check_int,
-    "orientations": check_int,
+    "num_classes": _check_count,
+    "units": _check_count,
+    "orientations": _check_count,
     "dropout": check_share,
     "include_top": check_bool,
     "inhibition": check_bool,

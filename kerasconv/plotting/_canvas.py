@@ -47,11 +47,16 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def check_columns(columns: int) -> int:
+    """How many panels stand in a row: no more than anybody can tell apart."""
+    return check_int("columns", columns, 100)
+
+
 def new_grid(
     count: int, columns: int, panel: tuple[float, float], beside: float = 0.0
 ) -> tuple["Figure", list["Axes"]]:
     """A figure of `count` panels of a size in inches, with room beside them."""
-    columns = check_int("columns", columns)
+    columns = check_columns(columns)
     rows = math.ceil(count / columns)
     figure = new_figure(panel[0] * columns + beside, panel[1] * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -15,6 +15,7 @@ from kerasconv.plotting._canvas import (
     WIDTH,
     bare,
     box,
+    check_columns,
     draw_bars,
     draw_cells,
     largest_shape,
@@ -70,7 +71,7 @@ def plot_images(
     if columns is None:
         columns = min(len(arrays), max(1, int(WIDTH / (width * 0.36))) if small else 4)
         columns = math.ceil(len(arrays) / math.ceil(len(arrays) / columns))
-    columns = check_int("columns", columns)
+    columns = check_columns(columns)
     if small:
         panel = (width + 0.6) * 0.36, height * 0.36 + 0.4
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasconv._arguments import as_array, check_int
+from kerasconv._arguments import as_array
 from kerasconv.errors import UsageError, short
 from kerasconv.plotting._canvas import (
     SHARE,
@@ -16,6 +16,7 @@ from kerasconv.plotting._canvas import (
     VALIDATION,
     WIDTH,
     bare,
+    check_columns,
     draw_bars,
     label,
     largest_shape,
@@ -292,7 +293,7 @@ def plot_digits(
     if columns is None:
         # About fifteen characters of the caption's size fit in an inch.
         columns = max(1, min(len(images), 10, int(15 * WIDTH / max(longest, 1))))
-    columns = check_int("columns", columns)
+    columns = check_columns(columns)
     lines = max(caption.count("\n") + bool(caption) for caption in captions)
     width = WIDTH / max(columns, 5)
     height = width * images.shape[1] / images.shape[2] + 0.18 * lines

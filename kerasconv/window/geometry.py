@@ -22,6 +22,9 @@ from kerasconv._arguments import (
 from kerasconv._keras import keras
 from kerasconv.window import slices
 
+# Values of a channel that an input may have with its border: 8 GiB of float32.
+_MOST = 2**31
+
 __all__ = ["Window", "check_data_format"]
 
 
@@ -197,6 +200,17 @@ class Window:
                     f"The input must be at least {least} long on axis {axis} for a "
                     f"window of size {self.size}, dilation {self.dilation} and "
                     f"padding {self.padding!r}. "
+                    f"Received: input_shape={tuple(input_shape)}"
+                )
+        if all(isinstance(input_shape[axis], int) for axis in self.axes):
+            lengths = self.lengths(input_shape)
+            pads = self.pads(lengths)
+            bordered = [n + sum(pad) for n, pad in zip(lengths, pads, strict=True)]
+            if self.padding != "valid" and math.prod(bordered) > _MOST:
+                raise ValueError(
+                    f"With its border of padding {self.padding!r} the input would be "
+                    f"{' x '.join(f'{n:,}' for n in bordered)}, too large for a "
+                    f"window of size {self.size} and dilation {self.dilation}. "
                     f"Received: input_shape={tuple(input_shape)}"
                 )
 
