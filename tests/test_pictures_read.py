@@ -16,7 +16,7 @@ from sevens import INK, PREPARED, SEVEN, as_levels, same_digit
 
 from kerasconv import _pixels
 from kerasconv.errors import KerasconvError
-from kerasconv.pictures import MAX_PIXELS, prepare_digit, read, read_image
+from kerasconv.pictures import MAX_PIXELS, prepare_digit, read, read_image, read_photo
 
 pytestmark = pytest.mark.once
 
@@ -151,6 +151,20 @@ def test_arrays_of_every_type_are_scaled_by_their_type(dtype):
     np.testing.assert_array_equal(prepare_digit(image), expected)
 
 
+@pytest.mark.parametrize("read", [read_image, read_photo])
+def test_a_warning_tells_of_the_pages_of_a_tiff_that_are_not_read(tmp_path, read):
+    page = Image.fromarray(SEVEN)
+    path = saved(tmp_path, page, ".tif", save_all=True, append_images=[page])
+    with pytest.warns(UserWarning, match=r"tif.* has several pages: only the first"):
+        read(path)
+    for suffix, more in ((".tif", []), (".gif", [page]), (".webp", [page])):
+        path = saved(tmp_path, page, suffix, save_all=True, append_images=more)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read(path)
+
+
+@pytest.mark.filterwarnings("ignore:.* has several pages")
 def test_the_first_frame_counts(tmp_path):
     first, second = Image.fromarray(SEVEN), Image.fromarray(SEVEN[::-1].copy())
     for suffix in (".gif", ".tif", ".png", ".webp"):

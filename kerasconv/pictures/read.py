@@ -34,7 +34,8 @@ def read_image(
 ) -> np.ndarray:
     """Reads a picture as grey levels: 0 is black, 1 is white.
 
-    Of a file with several frames the first is read. The EXIF orientation is applied.
+    Of a file with several frames the first is read; a warning tells of the pages of a
+    TIFF that are not. The EXIF orientation is applied.
     Colour becomes luma, `0.299 R + 0.587 G + 0.114 B` (ITU-R BT.601, Pillow's `L`).
     Transparency becomes paper: behind ink of a single colour white or black, whichever
     the ink stands out from; in a picture with a paper of its own, that paper.
@@ -171,6 +172,12 @@ def _checked(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise KerasconvError(
             f"{name} has {width} x {height} pixels, over the limit of "
             f"{max_pixels:,}: crop or shrink it"
+        )
+    # Frames of other formats are moments, or other versions, of one picture.
+    if image.format == "TIFF" and getattr(image, "is_animated", False):
+        warnings.warn(
+            f"{name} has several pages: only the first is read; save each to a file",
+            stacklevel=4,
         )
     return image
 
