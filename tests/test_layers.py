@@ -1104,3 +1104,9 @@ def test_torch_compiles_a_layer_into_one_graph(name):
         # What breaks the graph raises here; Dynamo alone, without the slow compiler.
         graph = torch.compile(layer, fullgraph=True, dynamic=False, backend="eager")
         assert_close(to_numpy(graph(x)), to_numpy(layer(x)))
+    # With a gradient, in one graph too.
+    x.requires_grad_()
+    graph(x).sum().backward()
+    compiled, x.grad = x.grad, None
+    layer(x).sum().backward()
+    assert_close(to_numpy(compiled), to_numpy(x.grad))

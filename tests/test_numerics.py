@@ -278,24 +278,26 @@ def test_forward_mode_derivatives_are_those_of_reverse_mode_and_zero_at_zero(nam
     np.testing.assert_array_equal(along[0, -1:, -1:], 0)
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has such a function")
-def test_forward_mode_through_the_compiled_norm_of_tiles_is_that_of_the_plain_one():
-    from kerasconv.window.backends.torch import _TileNorms
-    from kerasconv.window.weights import ones_kernel
-
+@pytest.mark.skipif(BACKEND != "torch", reason="the compiler is PyTorch's")
+def test_derivatives_that_a_program_takes_are_the_same_where_it_is_compiled():
     layer = layers.L2Pool(mean=True)
     x, direction = torch.randn(2, 1, 6, 5, 2, generator=torch.manual_seed(0))
     x[0, :2, :2] = 0
     layer.build(x.shape)
-    tiles = functools.partial(
-        lambda x, k, w: _TileNorms.apply(x, k, w),
-        k=ones_kernel(layer.window.size, mean=True),
-        w=layer.window,
-    )
-    y, along = torch.func.jvp(tiles, (x,), (direction,))
-    expected, slope = torch.func.jvp(layer, (x,), (direction,))
-    assert_close(to_numpy(y), to_numpy(expected))
-    assert_close(to_numpy(along), to_numpy(slope))
+
+    def along(x):
+        return torch.func.jvp(layer, (x,), (direction,))[1]
+
+    def gradient(x):
+        return torch.func.grad(lambda x: (layer(x) ** 3).sum())(x)
+
+    def second(x):
+        return torch.func.jvp(gradient, (x,), (direction,))[1]
+
+    for program in (along, gradient, second):
+        torch._dynamo.reset()
+        graph = torch.compile(program, fullgraph=True, backend="aot_eager")
+        assert_close(to_numpy(graph(x)), to_numpy(program(x)))
 
 
 @trains

@@ -25,7 +25,6 @@ __all__ = [
     "roots",
     "scaled_magnitude",
     "scaled_norm",
-    "slope_of_tile_norms",
     "square",
     "tile_norms",
 ]
@@ -102,22 +101,6 @@ def tile_norms(x: Any, kernels: Any, window: Any) -> Any:
     return root(s)
 
 
-def slope_of_tile_norms(x: Any, y: Any, tangent: Any, kernels: Any, window: Any) -> Any:
-    """How `tile_norms` changes as x moves along `tangent`; 0 where y is 0.
-
-    The other arguments are those of `gradient_of_tile_norms`.
-    """
-    (s,) = correlate(x * tangent, kernels, window)
-    return _quotient(s, y)
-
-
-def _quotient(a, y):
-    """`a / y`, and 0 where y is 0."""
-    zero = y == 0
-    # The quotient must not see that 0, in either branch: its gradient would be NaN.
-    return xp.where(zero, 0.0, a / xp.where(zero, 1.0, y))
-
-
 def gradient_of_tile_norms(x: Any, y: Any, g: Any, kernels: Any, window: Any) -> Any:
     """The gradient of `tile_norms` by x, for windows that stand side by side.
 
@@ -130,7 +113,9 @@ def gradient_of_tile_norms(x: Any, y: Any, g: Any, kernels: Any, window: Any) ->
         kernels: As `tile_norms` was given them.
         window: Likewise.
     """
-    quotient = _quotient(g, y) * kernels.dense[0][0]
+    zero = y == 0
+    # The quotient must not see that 0, in either branch: its gradient would be NaN.
+    quotient = xp.where(zero, 0.0, g / xp.where(zero, 1.0, y)) * kernels.dense[0][0]
     cut, tiles, thin = x, [], []
     for axis, n in enumerate(known(x.shape)):
         if axis in window.axes:

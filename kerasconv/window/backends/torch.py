@@ -5,11 +5,7 @@ import torch
 from kerasconv.window.backends import plain
 from kerasconv.window.backends.plain import compiled
 from kerasconv.window.native import is_portable, wide
-from kerasconv.window.norms import (
-    gradient_of_tile_norms,
-    slope_of_tile_norms,
-    tile_norms,
-)
+from kerasconv.window.norms import gradient_of_tile_norms, tile_norms
 from kerasconv.window.rim import has_thin_rim, interior_and_strips
 from kerasconv.window.slices import cancel, correlate, merge, unmerge
 from kerasconv.window.weights import Kernels
@@ -125,10 +121,11 @@ def _weights_of(kernels, x):
 def norms_of_tiles(x, kernels, window):
     """The root of the weighted sum of squares of each tile under `torch.compile`.
 
-    It would differentiate slice by slice, each into a whole tensor. None without it:
-    then the chunks of `constant_sums` stay in the cache.
+    It would differentiate slice by slice, each into a whole tensor. None without it,
+    where the chunks of `constant_sums` stay in the cache, and without a gradient: in
+    forward mode the slices are as good, and it follows no function with a `jvp`.
     """
-    if not torch.compiler.is_compiling() or is_portable():
+    if not (torch.compiler.is_compiling() and x.requires_grad) or is_portable():
         return None
     x, restore = wide(x)
     return restore(_TileNorms.apply(x, kernels, window))
@@ -147,15 +144,9 @@ class _TileNorms(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         x, ctx.kernels, ctx.window = inputs
         ctx.save_for_backward(x, output)
-        ctx.save_for_forward(x, output)
 
     @staticmethod
     def backward(ctx, g):
         x, y = ctx.saved_tensors
         gradient = gradient_of_tile_norms(x, y, g, ctx.kernels, ctx.window)
         return gradient, None, None
-
-    @staticmethod
-    def jvp(ctx, tangent, *_):
-        x, y = ctx.saved_tensors
-        return slope_of_tile_norms(x, y, tangent, ctx.kernels, ctx.window)
