@@ -11,6 +11,7 @@ import pytest
 import test_cli
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 import kerasconv
 from kerasconv.errors import KerasconvError, UsageError
@@ -335,6 +336,23 @@ def test_a_light_part_of_the_desk_is_no_part_of_the_sheet():
     base, (top, left) = sheet.cut_out(blurred(desk))
     assert (base > 0.8).all()
     np.testing.assert_allclose((top, left, *base.shape), (60, 100, 180, 220), atol=6)
+
+
+@pytest.mark.once
+def test_a_sheet_is_what_lies_within_all_of_its_sides():
+    """A row at a time, to the last bit."""
+    rng = np.random.default_rng(0)
+    y, x = (np.linspace(-4, 64, count) for count in (37, 53))
+    for _ in range(50):
+        hull = ConvexHull(rng.uniform(0, 60, (12, 2)))
+        inside = np.ones((len(y), len(x)), bool)
+        for down, across, offset in hull.equations:
+            inside &= down * y[:, None] + across * x + offset < -1.5
+        first, end = sheet._between(hull.equations, y, x)
+        columns = np.arange(len(x))
+        got = (columns >= first[:, None]) & (columns < end[:, None])
+        np.testing.assert_array_equal(got, inside)
+        assert inside.any()
 
 
 @pytest.mark.once

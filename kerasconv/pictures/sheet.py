@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from kerasconv.pictures.ink import otsu, shrunk
+from kerasconv.pictures.ink import median, otsu, shrunk
 
 if TYPE_CHECKING:
     from scipy.spatial import ConvexHull
@@ -128,12 +128,35 @@ def _within(
     y = (np.arange(top, top + part.shape[0]) + 0.5) / scale[0] - 0.5
     x = (np.arange(left, left + part.shape[1]) + 0.5) / scale[1] - 0.5
     # A pixel and a half of the small view inside every side of the hull.
-    inside = np.ones(part.shape, bool)
-    for down, across, offset in equations:
-        inside &= down * y[:, None] + across * x + offset < -1.5
+    columns = np.arange(part.shape[1])
+    first, end = _between(equations, y, x)
+    inside = (columns >= first[:, None]) & (columns < end[:, None])
     if not inside.any():
         return picture, (0, 0)
-    return np.where(inside, part, np.median(part[inside])).astype(np.float32), (
-        top,
-        left,
-    )
+    level = np.float32(median(part[inside]))
+    return np.where(inside, part, level), (top, left)
+
+
+def _between(
+    equations: np.ndarray, y: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of every row the first column within a hull, and the one after the last."""
+    first, end = np.zeros(len(y), int), np.full(len(y), len(x))
+    for down, across, offset in equations:
+        # Along a row the distance from a side grows, or falls: where it is passed is
+        # found by halves.
+        low, high = np.zeros(len(y), int), np.full(len(y), len(x))
+        while (low < high).any():
+            middle = (low + high) // 2
+            at = x[np.minimum(middle, len(x) - 1)]
+            passed = (down * y + across * at + offset < -1.5) == (across < 0)
+            passed |= low == high
+            low, high = (
+                np.where(passed, low, middle + 1),
+                np.where(passed, middle, high),
+            )
+        if across < 0:
+            first = np.maximum(first, low)
+        else:
+            end = np.minimum(end, low)
+    return first, end
