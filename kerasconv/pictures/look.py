@@ -23,8 +23,8 @@ PALE = 0.03
 # stain; of ink that leaves the picture more than that, or it may be a shadow. It leaves
 # if what is this share as dark does.
 _STAIN, SHADOW, _AS_DARK = 0.15, 0.6, 0.5
-# What may be one or the other is a digit so seldom, beside what may not.
-_IF_STAIN, _IF_SHADOW = 1e-4, 0.01
+# What may be one or the other, or a frame, is a digit so seldom, beside what may not.
+_IF_STAIN, _IF_SHADOW, _IF_FRAME = 1e-4, 0.01, 0.01
 # So may ink that is a bar, unless most of it is firm: nearly as dark as that. What
 # is firm may be one if it is paler than this.
 _FIRM, _MOST, _PALER = 0.75, 0.65, 0.45
@@ -140,7 +140,12 @@ class Look:
         return bool(dark < (_FOLD if crosses else _EDGE) * light)
 
     def odds(self, piece: Piece) -> float:
-        """The odds that a piece is ink, and no shadow and no stain: see `ink_odds`."""
+        """The odds that a piece is ink, and no shadow and no stain: see `ink_odds`.
+
+        Nor a frame or the lines of a table, from rim to rim both ways.
+        """
+        if piece.own.shape == self.mask.shape:
+            return _IF_FRAME
         height, width = piece.own.shape
         rows = slice(piece.top, piece.top + height)
         columns = slice(piece.left, piece.left + width)

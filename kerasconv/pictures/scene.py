@@ -55,7 +55,7 @@ _DOUBTED, _CROSSING = 0.7, 0.5
 # How light the paper is, so many pixels of the longer side tell.
 _COARSE = 100
 # Among digits it is so many times as likely that what is as high is one as well.
-_NEIGHBOURS = 20
+_NEIGHBOURS = 50
 # What stands beside a digit shares this much of the rows of the lower one.
 _BESIDE = 0.7
 # So many neighbours are tried as one digit in each look, and so many pieces as two in

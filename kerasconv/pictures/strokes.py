@@ -243,9 +243,14 @@ def _strokes(
         (cut if at_rim else kept)[i] = part
     if not kept:
         return cut
-    # A bar that is shorter than a digit is high belongs to one, and others are lines.
+    # A bar that is shorter than a digit is high belongs to one, a 1 may lean far, and
+    # others are lines.
     highest = max(part.height for part in kept.values())
-    kept |= {i: bar for i, bar in bars.items() if bar.width < 0.8 * highest}
+    kept |= {
+        i: bar
+        for i, bar in bars.items()
+        if bar.width < (1.5 if bar.height > 0.5 * highest else 0.8) * highest
+    }
     # What touches the rim is a digit of a number that is as high as the others, or,
     # where it is nearly all the ink there is, the digit.
     heights = [part.box[2] - part.box[0] for part in kept.values()]

@@ -5,7 +5,7 @@
 
 const Looking = (() => {
 	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD } = DATA.constants.look;
-	const { STAIN, SHADOW, IF_STAIN, IF_SHADOW } = DATA.constants.look;
+	const { STAIN, SHADOW, IF_STAIN, IF_SHADOW, IF_FRAME } = DATA.constants.look;
 	const { AS_DARK, FIRM, MOST, PALER, STRAIGHT, LONG } = DATA.constants.look;
 	const { box, count, cut, enlarged, grown, image, median, minimum, parts } = Raster;
 	const { placed, quantile, resize, round, spread, where, window, without } = Raster;
@@ -85,10 +85,12 @@ const Looking = (() => {
 			return dark < (crosses ? FOLD : EDGE) * light;
 		}
 
-		/** The odds that a piece is ink, and no shadow and no stain: see `inkOdds`. */
+		/** The odds that a piece is ink, and no shadow and no stain (see `inkOdds`), nor a
+		    frame or the lines of a table, from rim to rim both ways. */
 		odds({ own, top, left }) {
 			const at = { top, left, bottom: top + own.height, right: left + own.width };
 			const { height, width } = this.mask;
+			if (own.height === height && own.width === width) return IF_FRAME;
 			// Of light ink the paper is what may lie in a shadow.
 			const dark = ({ values }) =>
 				this.isDark ? values : values.map((v) => Math.fround(1 - v));

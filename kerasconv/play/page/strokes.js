@@ -158,7 +158,8 @@ const Strokes = (() => {
 		if (!kept.length) return cut;
 		// A bar that is shorter than a digit is high belongs to one, and others are lines.
 		const highest = most(kept.map(high));
-		kept.push(...bars.filter((bar) => wide(bar) < 0.8 * highest));
+		const longest = (bar) => (high(bar) > 0.5 * highest ? 1.5 : 0.8) * highest;
+		kept.push(...bars.filter((bar) => wide(bar) < longest(bar)));
 		// What touches the rim is a digit of a number that is as high as the others, or,
 		// where it is nearly all the ink there is, the digit.
 		const heights = kept.map(high);
