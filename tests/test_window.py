@@ -1,5 +1,6 @@
 """The window: its borders, its taps, its geometry."""
 
+import functools
 import itertools
 from copy import copy
 
@@ -8,8 +9,9 @@ import numpy as np
 import oracles
 import pytest
 from contract import to_numpy
+from scipy import ndimage
 
-from kerasconv.layers import Window, WindowLayer
+from kerasconv.layers import SobelConv, Window, WindowLayer
 from kerasconv.window import Kernels, window_sums
 
 MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
@@ -51,6 +53,57 @@ def test_border_equals_numpy_pad_where_lengths_are_unknown(mode):
             x = np.random.default_rng(1).normal(size=shape).astype("float32")
             pads = [(0, 0), *window.pads(shape[1:3]), (0, 0)]
             np.testing.assert_array_equal(padded(x), np.pad(x, pads, mode=mode))
+
+
+@pytest.fixture
+def on_gpu(backend, monkeypatch):
+    """Has the backend compile as it does for a GPU; gives what compiles a function."""
+    if backend == "jax":
+        import jax
+
+        from kerasconv.window.backends import jax as module
+
+        compile = jax.jit
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        from kerasconv.window.backends import tensorflow as module
+
+        def compile(function):
+            return tf.function(function, jit_compile=True, autograph=False)
+
+    elif backend == "torch":
+        import torch
+
+        from kerasconv.window import slices
+        from kerasconv.window.backends import torch as module
+
+        for each in (module, slices):
+            monkeypatch.setattr(
+                each, "gathers", lambda x: torch.compiler.is_compiling()
+            )
+        return functools.partial(torch.compile, dynamic=False, backend="aot_eager")
+    else:
+        pytest.skip(f"{backend} compiles nothing for a GPU")
+    monkeypatch.setattr(module, "on_gpu", lambda: True)
+    return compile
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_compiled_for_a_gpu_computes_what_scipy_does(mode, on_gpu):
+    x = np.random.default_rng(2).normal(size=(2, 11, 13, 3)).astype("float32")
+    layer = SobelConv(output="magnitude", border_mode=mode)
+    layer(x)  # built
+    found = to_numpy(on_gpu(lambda x: layer(x))(keras.ops.convert_to_tensor(x)))
+    of_scipy = {"symmetric": "reflect", "reflect": "mirror", "edge": "nearest"}
+    sobel = functools.partial(ndimage.sobel, mode=of_scipy.get(mode, mode))
+    # `ndimage.sobel` smooths along every other axis: so a plane at a time.
+    for channel in range(3):
+        plane = np.float64(x[..., channel])
+        dy, dx = (np.stack([sobel(image, axis) for image in plane]) for axis in (0, 1))
+        np.testing.assert_allclose(
+            found[..., channel], np.hypot(dy, dx), rtol=1e-5, atol=1e-5
+        )
 
 
 @pytest.mark.skipif(

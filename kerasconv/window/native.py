@@ -23,10 +23,12 @@ __all__ = [
     "conv",
     "dtype_of",
     "empty",
+    "gathers",
     "is_portable",
     "is_static",
     "known",
     "must_stay_empty",
+    "on_gpu",
     "portable",
     "records_gradient",
     "reshape",
@@ -65,6 +67,10 @@ def _always(x):
     return True
 
 
+def _nowhere():
+    return False
+
+
 # Each backend defines the same names:
 #   xp                the module of array functions: its own, or `keras.ops` where that
 #                     keeps float64 as it is
@@ -76,15 +82,22 @@ def _always(x):
 #   constant          an array as a layer keeps it
 #   empty             a tensor without an element
 #   must_stay_empty   whether an empty batch must be answered by `empty`
+#   on_gpu            whether it computes on a GPU where nothing else is said
 #   records_gradient  whether what is computed from x may be differentiated
+#   gathers           whether a border is faster gathered by index than joined
 #   is_portable       whether this is traced for another runtime (see `portable`)
 if BACKEND == "jax":
+    import jax
     import jax.numpy as xp
 
     pad, add_scaled, empty = xp.pad, _multiply_add, _zeros
     take, cast, conv = keras.ops.take, keras.ops.cast, keras.ops.conv
     as_tensor, is_portable = keras.ops.convert_to_tensor, _PORTABLE.get
     must_stay_empty, records_gradient, constant = _never, _always, _unchanged
+    gathers = _never
+
+    def on_gpu():
+        return jax.default_backend() != "cpu"
 
 elif BACKEND == "torch":
     import torch as xp
@@ -111,6 +124,14 @@ elif BACKEND == "torch":
             return x.requires_grad or not xp.compiler.is_exporting()
         return xp.autograd.forward_ad.unpack_dual(x).tangent is not None
 
+    def on_gpu():
+        return as_tensor(0.0).device.type != "cpu"
+
+    def gathers(x):
+        # The compiler reads by index wherever it reads; to join is a pass of its own,
+        # which a processor makes in its cache.
+        return x.device.type != "cpu" and xp.compiler.is_compiling()
+
     def is_portable():
         # `torch.compile` cannot look into a context, and nobody compiles for another
         # runtime that way.
@@ -121,8 +142,8 @@ elif BACKEND == "numpy":
 
     pad, add_scaled, empty = xp.pad, _multiply_add, _zeros
     take, conv, is_portable = keras.ops.take, keras.ops.conv, _PORTABLE.get
-    must_stay_empty = records_gradient = _never
-    constant = _unchanged
+    must_stay_empty = records_gradient = gathers = _never
+    constant, on_gpu = _unchanged, _nowhere
 
     def cast(x, dtype):
         # Keras copies an array even where the dtype is the same.
@@ -148,12 +169,17 @@ elif BACKEND == "tensorflow":
     take, cast = keras.ops.take, keras.ops.cast
     as_tensor, is_portable = keras.ops.convert_to_tensor, _PORTABLE.get
     must_stay_empty, records_gradient, constant = _never, _always, _unchanged
+    gathers = _never
+
+    def on_gpu():
+        return bool(tf.config.list_logical_devices("GPU"))
 
 else:
     xp, pad, add_scaled = keras.ops, keras.ops.pad, _multiply_add
     take, cast, conv = keras.ops.take, keras.ops.cast, keras.ops.conv
     as_tensor, is_portable = keras.ops.convert_to_tensor, _PORTABLE.get
-    records_gradient, constant = _always, _unchanged
+    records_gradient, constant, gathers = _always, _unchanged, _never
+    on_gpu = _nowhere
 
     def empty(shape, dtype):
         return keras.ops.convert_to_tensor(np.zeros(shape, "float32"), dtype)

@@ -11,7 +11,7 @@ from kerasconv.window.geometry import Window
 from kerasconv.window.native import is_portable, is_static, xp
 from kerasconv.window.slices import correlate, extend, merge, outside, span, unmerge
 
-__all__ = ["has_thin_rim", "interior_and_strips", "written_sums"]
+__all__ = ["around", "has_thin_rim", "interior_and_strips", "written_sums"]
 
 
 def has_thin_rim(x: Any, window: Window) -> bool:
@@ -33,7 +33,7 @@ def written_sums(
     kernels: Any,
     window: Window,
     finish: Callable,
-    empty_like: Callable,
+    begin: Callable,
     overwrite: Callable,
 ) -> list[Any]:
     """`finish` of the sums over x, each part written into its place.
@@ -43,21 +43,30 @@ def written_sums(
         kernels: `Kernels` of the window's size.
         window: The window.
         finish: Function from the list of sums to a list of results, elementwise.
-        empty_like: Function that makes a tensor like x to write into.
-        overwrite: Function `(x, part, start)` that gives x with `part` in it from
-            `start` (a number an axis) on.
+        begin: Function `(x, part, start)` that gives a tensor like x with `part` in
+            it from `start` (a number an axis) on, and anything around it.
+        overwrite: Function `(y, part, start)` that gives y with `part` in it from
+            `start` on.
     """
-    valid, results = window.without_border(), None
+    valid = window.without_border()
+    results: list[Any] = []
     for part, start, _ in interior_and_strips(x, window):
         merged, grid = merge(part, valid)
-        sums = finish(correlate(merged, kernels, grid))
-        if results is None:
-            results = [empty_like(x)] * len(sums)
-        results = [
-            overwrite(result, unmerge(y, grid), start)
-            for result, y in zip(results, sums, strict=True)
-        ]
-    return results or []
+        sums = [unmerge(y, grid) for y in finish(correlate(merged, kernels, grid))]
+        if results:
+            pairs = zip(results, sums, strict=True)
+            results = [overwrite(result, y, start) for result, y in pairs]
+        else:
+            results = [begin(x, y, start) for y in sums]
+    return results
+
+
+def around(x: Any, part: Any, start: list[int]) -> list[tuple[int, int]]:
+    """What lies before and after `part` in x on each axis but the batch's."""
+    return [
+        (at, n - at - m)
+        for at, n, m in zip(start[1:], x.shape[1:], part.shape[1:], strict=True)
+    ]
 
 
 def interior_and_strips(

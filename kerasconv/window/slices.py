@@ -14,6 +14,7 @@ from typing import Any
 from kerasconv._keras import keras
 from kerasconv.window.native import (
     add_scaled,
+    gathers,
     is_static,
     known,
     reshape,
@@ -173,7 +174,7 @@ def extend(x, border, mode):
         return x
     if mode == "constant":
         return zero_pad(x, axis, before * unit, after * unit)
-    if static and isinstance(n, int):
+    if static and isinstance(n, int) and not (unit == 1 and gathers(x)):
         low = outside(x, border, range(-before, 0), mode)
         high = outside(x, border, range(n, n + after), mode)
         return xp.concatenate([*low, x, *high], axis=axis)

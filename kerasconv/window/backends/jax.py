@@ -7,8 +7,9 @@ import jax.numpy as jnp
 
 from kerasconv.window.backends import plain
 from kerasconv.window.backends.plain import norms_of_tiles, sums
+from kerasconv.window.native import on_gpu
 from kerasconv.window.programs import apply, split
-from kerasconv.window.rim import has_thin_rim, written_sums
+from kerasconv.window.rim import around, has_thin_rim, written_sums
 
 __all__ = ["compiled", "constant_sums", "norms_of_tiles", "sums"]
 
@@ -44,13 +45,16 @@ def constant_sums(x, kernels, window, start, finish):
     """As `sums`, in the order that XLA makes the fastest loops of."""
     if not has_thin_rim(x, window):
         return plain.constant_sums(x, kernels, window, start, finish)
-    return written_sums(start(x), kernels, window, finish, _empty_like, _overwrite)
+    return written_sums(start(x), kernels, window, finish, _begin, _overwrite)
 
 
-def _empty_like(x):
+def _begin(x, part, start):
+    if on_gpu():
+        # One pass; to ask at every element where it stands costs a GPU nothing.
+        return jnp.pad(part, [(0, 0), *around(x, part, start)])
     # Behind a barrier: a compiler that sees the zeros computes the whole result in one
     # loop that asks at every element where it stands.
-    return jax.lax.optimization_barrier(jnp.zeros_like(x))
+    return _overwrite(jax.lax.optimization_barrier(jnp.zeros_like(x)), part, start)
 
 
 def _overwrite(x, part, start):

@@ -11,10 +11,10 @@ from tensorflow.compiler.tf2xla.python import xla
 from kerasconv._keras import keras
 from kerasconv.window.backends import plain
 from kerasconv.window.backends.plain import sums
-from kerasconv.window.native import is_portable, reshape, wide, zero_pad
+from kerasconv.window.native import is_portable, on_gpu, reshape, wide, zero_pad
 from kerasconv.window.norms import gradient_of_tile_norms, tile_norms
 from kerasconv.window.programs import apply, split
-from kerasconv.window.rim import has_thin_rim, written_sums
+from kerasconv.window.rim import around, has_thin_rim, written_sums
 from kerasconv.window.slices import correlate, merge, total, unmerge
 
 __all__ = ["compiled", "constant_sums", "norms_of_tiles", "sums"]
@@ -125,7 +125,7 @@ def constant_sums(x, kernels, window, start, finish):
             by_sums = _barrier(*tape.gradient(results, kept, list(by_results)))
             return reshape(_transposed(by_sums, merged, kernels, grid), tf.shape(x))
 
-        written = written_sums(x, kernels, window, finish, _empty_like, _overwrite)
+        written = written_sums(x, kernels, window, finish, _begin, _overwrite)
         return tuple(written), backward
 
     return list(summed(start(x)))
@@ -167,11 +167,14 @@ def _held(tensor):
     return _barrier(tensor)[0]
 
 
-def _empty_like(x):
+def _begin(x, part, start):
+    if on_gpu():
+        # One pass; to ask at every element where it stands costs a GPU nothing.
+        return tf.pad(part, [(0, 0), *around(x, part, start)])
     # Behind a barrier: a compiler that sees the zeros computes the whole result in one
     # loop that asks at every element where it stands.
     (empty,) = xla.optimization_barrier(tf.zeros_like(x))
-    return tf.stop_gradient(empty)
+    return _overwrite(tf.stop_gradient(empty), part, start)
 
 
 def _overwrite(x, part, start):

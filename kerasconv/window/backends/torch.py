@@ -4,7 +4,7 @@ import torch
 
 from kerasconv.window.backends import plain
 from kerasconv.window.backends.plain import compiled
-from kerasconv.window.native import is_portable, wide
+from kerasconv.window.native import gathers, is_portable, wide
 from kerasconv.window.norms import gradient_of_tile_norms, tile_norms
 from kerasconv.window.rim import has_thin_rim, interior_and_strips
 from kerasconv.window.slices import cancel, correlate, merge, unmerge
@@ -30,12 +30,17 @@ def constant_sums(x, kernels, window, start, finish):
     """As `sums`, in the order that is fastest eagerly or under `torch.compile`."""
     if _pays_by_convolution(x, kernels, window):
         return finish(_convolved(start(x), kernels, window))
+    if gathers(x):
+        x, window = window.pad(start(x)), window.without_border()
+        return plain.constant_sums(x, kernels, window, _unchanged, finish)
     if torch.compiler.is_compiling() and has_thin_rim(x, window):
         return _joined(start(x), kernels, window, finish)
     if torch.compiler.is_compiling() or is_portable():
         return plain.constant_sums(x, kernels, window, start, finish)
     merged, grid = merge(x, window)
     images = max(1, CHUNK * max(len(merged), 1) // max(merged.nbytes, 1))
+    if x.device.type != "cpu":  # where each chunk starts as many kernels as the whole
+        images = max(1, len(merged))
     parts = [
         plain.sums(chunk, kernels, grid, start, finish)
         for chunk in torch.split(merged, images)
@@ -45,6 +50,10 @@ def constant_sums(x, kernels, window, start, finish):
     else:
         results = [torch.concatenate(part) for part in zip(*parts, strict=True)]
     return [unmerge(y, grid) for y in results]
+
+
+def _unchanged(x):
+    return x
 
 
 def _joined(x, kernels, window, finish):
