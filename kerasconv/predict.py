@@ -4,10 +4,11 @@
 milliseconds; a network of this size needs a fraction of one.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -38,8 +39,10 @@ _PAYS = 1000
 # Multiplications in all for which compiling pays: NumPy does so many in that time.
 _WORTH = 2.5e9
 
-# Images a batch, where nobody says.
+# Images a batch, where nobody says; and on a GPU, which computes many as fast as few,
+# the values in the images of one.
 _BATCH = 128
+_VALUES_OF_BATCH = 1 << 20
 
 # Backends whose compiled model takes any number of images; the others compile for each.
 _ANY_NUMBER = ("tensorflow", "openvino", "numpy")
@@ -62,6 +65,11 @@ class Predictor:
     pay. Inference mode: dropout does nothing, batch normalisation uses its moving
     statistics.
 
+    On a GPU, JAX multiplies in float32 here. TensorFlow and PyTorch round to TF32, to
+    three digits, unless told otherwise for the whole program:
+    `tf.config.experimental.enable_tensor_float_32_execution(False)`,
+    `torch.backends.cudnn.allow_tf32 = False`.
+
     The weights are those of the moment when it was made, on every backend, whatever
     becomes of the model later: make a new one after training further. It can be
     pickled and deep-copied; the copy compiles anew, also on another backend.
@@ -69,10 +77,11 @@ class Predictor:
     Args:
         model: A built Keras model with one image input and one output.
         batch_size: Images a batch. Larger batches need more memory and, for networks
-            of this size, are no faster. With None it is 128, and where NumPy does not
-            answer the first images they are answered one by one until they are a
-            thousand in all: for a program that may have a few images only, of which
-            none shall wait for a second compilation.
+            of this size, are no faster. "auto" is 128, and on a GPU as many as hold a
+            million values, where those are more. With None it is the same, and where
+            NumPy does not answer the first images they are answered one by one until
+            they are a thousand in all: for a program that may have a few images only,
+            of which none shall wait for a second compilation.
         input_range: The least and the largest value of an image as the model takes
             it: uint8 pixels are brought to it. (0, 255) suits a model that begins
             with its own `Rescaling`.
@@ -99,12 +108,16 @@ class Predictor:
         self,
         model: "keras.Model",
         *,
-        batch_size: int | None = _BATCH,
+        batch_size: int | Literal["auto"] | None = "auto",
         input_range: tuple[float, float] = (0, 1),
     ) -> None:
-        if batch_size is not None and not (is_int(batch_size) and batch_size >= 1):
+        if not (
+            batch_size is None
+            or (isinstance(batch_size, str) and batch_size == "auto")
+            or (is_int(batch_size) and batch_size >= 1)
+        ):
             raise ValueError(
-                "`batch_size` must be a positive int or None. "
+                '`batch_size` must be a positive int, "auto" or None. '
                 f"Received: {short(batch_size)}"
             )
         check_model(model)
@@ -130,9 +143,13 @@ class Predictor:
         # What answers so many images before anything is compiled.
         self._first, self._left = program.first, program.worth
         self._compiled: set[int] = set()
-        self._batch = batch_size or _BATCH
+        if batch_size is None or batch_size == "auto":
+            self._batch = _batch_of(self.input_shape)
+        else:
+            self._batch = batch_size
         # Images that are answered one by one before a batch is compiled.
-        self._alone = 0 if batch_size or self._takes_any or self._left else _PAYS
+        waits = batch_size is None and not self._takes_any and not self._left
+        self._alone = _PAYS if waits else 0
 
     def __reduce__(self) -> tuple:
         with _tracing:
@@ -248,6 +265,12 @@ class Predictor:
                 self._compiled.add(len(images))
         # A network of another policy answers in its own type.
         return np.asarray(self._forward(images), np.float32)
+
+
+def _batch_of(shape: Shape) -> int:
+    from kerasconv.window.native import on_gpu
+
+    return max(_BATCH, _VALUES_OF_BATCH // math.prod(shape)) if on_gpu() else _BATCH
 
 
 # What NumPy makes an array of, or refuses in its own words.
@@ -452,10 +475,15 @@ def _tensorflow(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forw
 def _jax(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
     import jax
 
+    def exact(weights, images):
+        # On a GPU it would round what it multiplies to TF32, and on a TPU to bfloat16.
+        with jax.default_matmul_precision("highest"):
+            return answer(weights, images)
+
     # Arguments of the program, because the compiler would spend its time folding
     # constants. `jax.numpy.asarray` would compile a program for each shape.
     arrays = jax.device_put(weights)
-    forward = jax.jit(answer)
+    forward = jax.jit(exact)
     return lambda images: np.asarray(forward(arrays, images))
 
 

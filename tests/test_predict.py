@@ -442,7 +442,35 @@ def test_integers_other_than_pixels_are_refused(predictor):
         predictor(np.zeros((2, 28, 28, 1), np.int64))
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.0, True])
+def test_a_gpu_gets_batches_that_are_worth_starting(model, monkeypatch):
+    assert Predictor(model)._batch == 128
+    monkeypatch.setattr("kerasconv.window.native.on_gpu", lambda: True)
+    assert Predictor(model)._batch == 2**20 // 28**2
+    assert Predictor(model, batch_size=7)._batch == 7
+    wide = keras.Sequential(
+        [keras.Input((99, 101, 3)), keras.layers.GlobalAveragePooling2D()]
+    )
+    assert Predictor(wide)._batch == 128
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a setting of JAX's")
+def test_what_jax_multiplies_on_a_gpu_is_not_rounded():
+    import jax
+
+    seen = []
+
+    class Telling(keras.layers.Layer):
+        def call(self, x):
+            seen.append(jax.config.jax_default_matmul_precision)
+            return x
+
+    model = keras.Sequential([keras.Input((3,)), Telling()])
+    seen.clear()
+    Predictor(model)(np.zeros((2, 3)))
+    assert set(seen) == {"highest"}
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, True, "many", np.ones(2)])
 def test_a_batch_size_that_makes_no_sense_is_refused(model, batch_size):
     with pytest.raises(ValueError, match="`batch_size` must be a positive int"):
         Predictor(model, batch_size=batch_size)
