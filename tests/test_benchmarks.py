@@ -1,6 +1,9 @@
 """The arithmetic of the benchmarks, with contenders and a clock that are made up."""
 
+import contextlib
+import functools
 import io
+import itertools
 import json
 import re
 import shutil
@@ -156,6 +159,25 @@ def test_a_part_takes_the_place_of_what_stood_between_its_markers():
         "a <!-- n -->0.5<!-- /n --> b\n<!-- t -->\n| x |\n|---|\n<!-- /t -->\n"
     )
     assert render.updated(fresh, {"n": "0.5", "t": "| x |\n|---|"}) == fresh
+
+
+def test_all_rounds_are_timed_within_what_keeps_others_from_theirs():
+    told = []
+
+    @contextlib.contextmanager
+    def alone():
+        told.append("in")
+        yield
+        told.append("out")
+
+    ticks = itertools.count()
+    call = functools.partial(told.append, "call")
+    contender = harness.Contender("x", call, lambda result: 0.0)
+    harness.measure([contender], 2, clock=lambda: next(ticks), alone=alone)
+    assert told[:4] == 3 * ["call"] + ["in"], "checked before"
+    assert told[-1] == "out"
+    assert len(contender.times) == 2
+    assert set(told[4:-1]) == {"call"}
 
 
 def test_of_several_layers_a_digest_shows_the_slowest_against_its_peer(figures):

@@ -31,6 +31,9 @@ COMPILED = {"tensorflow": "XLA", "jax": "jit", "torch": "compile"}
 gpu = False
 """Whether what is measured runs on a GPU."""
 
+LARGE = (64, 512, 512, 3)
+"""200 MB, which a GPU reads and writes in longer than it takes to start."""
+
 
 @functools.cache
 def start(backend: str) -> tuple[str, ...]:
@@ -53,14 +56,28 @@ def start(backend: str) -> tuple[str, ...]:
 
 
 def take_gpu(backend: str) -> None:
-    """Measure on the GPU from now on.
+    """Measure on the GPU from now on, in float32.
 
-    Ends the run where the backend sees none: it would measure the CPU without a word.
+    A GPU's tensor cores multiply in TF32, of which a product has three right digits:
+    all contenders do without, so that their values can be checked. Ends the run where
+    the backend sees no GPU: it would measure the CPU without a word.
     """
     global gpu
     gpu = _sees_gpu(backend)
     if not gpu:
         raise SystemExit(f"--gpu: {backend} sees no GPU; is its build for one?")
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+    elif backend == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+    else:
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def _sees_gpu(backend: str) -> bool:

@@ -10,7 +10,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,9 @@ class Table:
     alone where that is named too; None quotes the ratio in the README without a
     target."""
 
+    on_gpu: "Table | None" = None
+    """The same with the shapes and limits of a GPU."""
+
     def limit(self, row: dict[str, Any]) -> dict[str, Any]:
         """Whether the row is quoted, and its limit."""
         key = (row["backend"], row["mode"], row["race"], row["peer"])
@@ -59,6 +65,7 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.rounds < 7:
         parser.error("--rounds must be at least 7; --quick takes fewer")
+    table = (options.gpu and table.on_gpu) or table
     if options.child:
         options.child.write_text(json.dumps(_race(table, options)))
         return 0
@@ -67,16 +74,18 @@ def main(table: Table, arguments: list[str] | None = None) -> int:
     names = BACKENDS if options.backend == "all" else [options.backend]
     if options.gpu:
         facts["gpu"] = _gpu()
+        del facts["threads"], facts["cpus"]
         names = [name for name in names if name in TRAINS]
     kept = _kept(options.json, facts)
-    for name in names:
-        if options.backend == "all" and not _installed(name):
-            continue
-        result = _in_a_child(name, arguments or sys.argv[1:])
-        if result is None:
-            failed.append(name)
-        else:
-            found += result
+    names = [n for n in names if options.backend != "all" or _installed(n)]
+    # On a GPU they compile side by side.
+    with ThreadPoolExecutor(max(1, len(names)) if options.gpu else 1) as pool:
+        start = partial(_in_a_child, arguments or sys.argv[1:], options.gpu)
+        for name, result in zip(names, pool.map(start, names), strict=True):
+            if result is None:
+                failed.append(name)
+            else:
+                found += result
     _print(table.name, found)
     if options.json:
         rows = _merged(kept, found, [_text(shape) for shape in table.shapes])
@@ -101,10 +110,22 @@ def _race(table: Table, options: argparse.Namespace) -> list[dict[str, Any]]:
         for race, contenders in table.races(backend, shape, not options.peers):
             print(f"{table.name}: {backend} {_text(shape)} {race}", file=sys.stderr)
             rounds = 3 if options.quick else options.rounds
-            measure(contenders, rounds, TOLERANCES.get(backend, 1e-4))
+            tolerance = TOLERANCES.get(backend, 1e-4)
+            alone = _alone_on_the_gpu if options.gpu else nullcontext
+            measure(contenders, rounds, tolerance, alone=alone)
             found = rows(contenders, backend=backend, race=race, shape=_text(shape))
             result += [row | table.limit(row) for row in found]
     return result
+
+
+@contextmanager
+def _alone_on_the_gpu() -> Iterator[None]:
+    """The GPU for this process alone, of all that are being timed on it."""
+    import fcntl
+
+    with open(Path(tempfile.gettempdir(), "kerasconv-gpu.lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _beside(earlier: dict[str, Any], found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -147,23 +168,29 @@ def _merged(
     )
 
 
-def _in_a_child(backend: str, arguments: list[str]) -> list[dict[str, Any]] | None:
+def _in_a_child(
+    arguments: list[str], gpu: bool, backend: str
+) -> list[dict[str, Any]] | None:
     """The rows of one backend from a process of its own; None if that failed."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "rows.json")
         child = ["--backend", backend, "--child", str(out)]
         done = subprocess.run(
-            [sys.executable, sys.argv[0], *arguments, *child], env=_settled(backend)
+            [sys.executable, sys.argv[0], *arguments, *child],
+            env=_settled(backend, gpu),
         )
         return None if done.returncode else json.loads(out.read_text())
 
 
-def _settled(backend: str) -> dict[str, str]:
+def _settled(backend: str, gpu: bool = False) -> dict[str, str]:
     """The environment of a process that computes on `backend`, on two processors.
 
     Keras fixes its backend at import, and the thread pools of NumPy, XLA and
-    OpenMP are sized when they load: both are settled before the process starts.
+    OpenMP are sized when they load: both are settled before the process starts. What
+    computes on a GPU may compile on all processors.
     """
+    if gpu:
+        return {**os.environ, "KERAS_BACKEND": backend}
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     threads = dict.fromkeys(

@@ -8,6 +8,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,16 +62,19 @@ def measure(
     tolerance: float = 1e-4,
     least: float = 0.03,
     clock: Callable[[], float] = time.perf_counter,
+    alone: Callable[[], AbstractContextManager] = nullcontext,
 ) -> None:
     """Fill in the times of the contenders, after checking what they compute.
 
     A round times every contender once, in rotating order; each loops as many calls
-    as fill `least` seconds, with the garbage collector off.
+    as fill `least` seconds, with the garbage collector off. All rounds lie within one
+    `alone()`, which keeps other processes from timing theirs.
     """
     check(contenders, tolerance, clock)
-    counts = counted(contenders, least, clock)
-    for turn in range(rounds):
-        round_of(rotated(contenders, turn), counts, clock)
+    with alone():
+        counts = counted(contenders, least, clock)
+        for turn in range(rounds):
+            round_of(rotated(contenders, turn), counts, clock)
 
 
 def check(
@@ -79,6 +83,7 @@ def check(
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:
     """Call each three times; raise an error if the result is not the truth."""
+    gc.unfreeze()
     for contender in contenders:
         start = clock()
         result = contender.call()
@@ -92,6 +97,8 @@ def check(
                 f"largest true value; at most {tolerance:g} is accepted"
             )
         del result
+    gc.collect()
+    gc.freeze()  # each collection would look over all that the libraries imported
 
 
 def counted(

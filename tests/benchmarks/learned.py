@@ -18,6 +18,7 @@ SHAPES = (
     (1, 2048, 2048, 1),
     (256, 26, 26, 32),
 )
+GPU_SHAPES = ((256, 26, 26, 32), backends.LARGE)
 
 # (backend, mode, race, peer) -> the highest ratio aimed at.
 LIMITS = {
@@ -93,5 +94,8 @@ def layer(kind, x, weights):
     return made
 
 
+ON_GPU = command.Table("learned", GPU_SHAPES, races, LIMITS)
+
 if __name__ == "__main__":
-    raise SystemExit(command.main(command.Table("learned", SHAPES, races, LIMITS)))
+    table = command.Table("learned", SHAPES, races, LIMITS, ON_GPU)
+    raise SystemExit(command.main(table))

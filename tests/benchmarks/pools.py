@@ -21,6 +21,7 @@ SHAPES = (
     (1, 2048, 2048, 1),
     (256, 26, 26, 32),
 )
+GPU_SHAPES = (backends.LARGE,)
 GEOMETRIES = {(2, 2): ("L2Pool", "WeightedPool"), (3, 3): ("L2Pool",)} | {
     (3, 2): ("WeightedPool",)
 }
@@ -148,5 +149,9 @@ def channels_first(*tensors):
     yield "channels last", first
 
 
+# A GPU has no targets here.
+ON_GPU = command.Table("pools", GPU_SHAPES, races, dict.fromkeys(LIMITS))
+
 if __name__ == "__main__":
-    raise SystemExit(command.main(command.Table("pools", SHAPES, races, LIMITS)))
+    table = command.Table("pools", SHAPES, races, LIMITS, ON_GPU)
+    raise SystemExit(command.main(table))

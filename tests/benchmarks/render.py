@@ -89,12 +89,16 @@ def rendered(
         [
             *("| " + " | ".join(cells) + " |" for cells in table),
             "",
-            f"{whose}Medians of {facts['rounds']} paired rounds on "
-            f"{facts['threads']} threads ({facts['cpus']} CPUs)"
-            f"{', on ' + facts['gpu'] if 'gpu' in facts else ''}, {facts['date']}; "
-            f"bold misses the target. {versions}.",
+            f"{whose}Medians of {facts['rounds']} paired rounds on {_machine(facts)}, "
+            f"{facts['date']}; bold misses the target. {versions}.",
         ]
     )
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    if "gpu" in facts:
+        return facts["gpu"]
+    return f"{facts['threads']} threads ({facts['cpus']} CPUs)"
 
 
 def _cell(rows: Sequence[dict[str, Any]]) -> str:
@@ -196,7 +200,9 @@ def pages(checkout: Path, results: Path) -> dict[Path, str]:
         table = rendered(result, digest=False, folder="")
         found[path.with_suffix(".md")] = f"# {path.stem}\n\n{table}\n"
     for path in sorted(results.glob("gpu/*.json")):
-        table = rendered(json.loads(path.read_text()), digest=False)
+        result = json.loads(path.read_text())
+        digests[f"gpu_{path.stem}"] = rendered(result)
+        table = rendered(result, digest=False)
         found[path.with_suffix(".md")] = f"# {path.stem}, on a GPU\n\n{table}\n"
     for module in (first_answer, first_call, folder, live_page, predictor_zoo):
         if module.FIGURES.exists():
