@@ -205,6 +205,15 @@ def test_a_target_of_one_shape_goes_before_that_of_all(figures):
     assert harness.target([0.5, None, 0.6, 0.5]) == "at most 0.5, 0.6"
 
 
+def test_of_several_starts_the_best_counts_row_by_row(monkeypatch):
+    starts = iter([[{"ratio": 2}, {"ratio": 3}], [{"ratio": 4}, {"ratio": 1}]])
+    monkeypatch.setattr(command, "_in_a_child", lambda *arguments: next(starts))
+    found = command._in_children(2, [], False, "jax")
+    assert found == [{"ratio": 2}, {"ratio": 1}]
+    starts = iter([[{"ratio": 2}], None])
+    assert command._in_children(2, [], False, "jax") is None
+
+
 def test_a_run_replaces_the_rows_of_its_backend_and_shapes_and_keeps_the_others():
     def row(backend, shape, ratio):
         return {"backend": backend, "shape": shape, "ratio": ratio}
