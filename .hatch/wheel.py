@@ -1,7 +1,8 @@
 """What the wheel holds otherwise than the checkout does.
 
-The tutorials are notebooks in it, so that none are made where it runs, and the live
-page's code is without comments, which are for those who change it. Hatchling calls this
+The tutorials are notebooks in it, so that none are made where it runs. The live page's
+code is without comments, which are for those who change it, and the cards of the zoo
+are without indents. Hatchling calls this
 while it builds. An editable install has no need of either.
 """
 
@@ -16,7 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class Wheel(BuildHookInterface):
-    """Converts `tutorials/*.py`, and shortens the code in `kerasconv/play/page`."""
+    """Converts `tutorials/*.py`, and shortens the live page's code and the cards."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write the files and say where they belong."""
@@ -36,11 +37,16 @@ class Wheel(BuildHookInterface):
             dense = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
             path.write_text(dense, encoding="utf-8")
             build_data["force_include"][str(path)] = f"kerasconv/lessons/{path.name}"
-        page = Path("kerasconv/play/page")
-        for source in sorted(Path(self.root, page).glob("*.[jc]s*")):
-            path = self.folder / source.name
-            path.write_text(bare(source.read_text(encoding="utf-8")), encoding="utf-8")
-            build_data["force_include"][str(path)] = (page / source.name).as_posix()
+        for folder, pattern, place in (
+            ("kerasconv/play/page", "*.[jc]s*", "kerasconv/play/page"),
+            ("models", "*/*.toml", "kerasconv/zoo"),
+        ):
+            for source in sorted(Path(self.root, folder).glob(pattern)):
+                name = source.relative_to(Path(self.root, folder))
+                path = self.folder / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(bare(source.read_text("utf-8")), encoding="utf-8")
+                build_data["force_include"][str(path)] = f"{place}/{name.as_posix()}"
 
     def finalize(self, version: str, build_data: dict[str, Any], made: str) -> None:
         """Remove what the wheel now holds."""
@@ -48,9 +54,9 @@ class Wheel(BuildHookInterface):
 
 
 def bare(text: str) -> str:
-    """JavaScript or CSS without its blank lines, indents and lines of comment.
+    """JavaScript, CSS or TOML without its blank lines, indents and lines of comment.
 
-    It knows lines, not the languages: no text in the page's code goes over several.
+    It knows lines, not the languages: no text in these files goes over several.
     """
     kept, comment = [], False
     for line in map(str.strip, text.splitlines()):

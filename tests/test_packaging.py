@@ -93,6 +93,15 @@ def test_the_live_page_in_the_wheel_is_the_same_program_without_comments(built):
     assert saved > 30_000
 
 
+def test_the_cards_in_the_wheel_say_what_those_of_the_checkout_say(built):
+    with zipfile.ZipFile(built[0]) as archive:
+        assert len(archive.namelist()) == len(set(archive.namelist()))
+        for path in sorted(CHECKOUT.glob("models/*/*.toml")):
+            name = path.relative_to(CHECKOUT / "models").as_posix()
+            held = archive.read(f"kerasconv/zoo/{name}").decode()
+            assert tomllib.loads(held) == tomllib.loads(path.read_text("utf-8")), name
+
+
 def test_the_notebooks_in_the_wheel_are_those_of_the_checkout(built, tmp_path):
     with zipfile.ZipFile(built[0]) as archive:
         for path in tutorials.copy_notebooks(tmp_path / "made"):
