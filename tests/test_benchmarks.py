@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -22,6 +23,7 @@ import first_call
 import folder
 import growth
 import page
+import predictor_zoo
 import render
 import scale
 
@@ -205,15 +207,6 @@ def test_a_target_of_one_shape_goes_before_that_of_all(figures):
     assert harness.target([0.5, None, 0.6, 0.5]) == "at most 0.5, 0.6"
 
 
-def test_of_several_starts_the_best_counts_row_by_row(monkeypatch):
-    starts = iter([[{"ratio": 2}, {"ratio": 3}], [{"ratio": 4}, {"ratio": 1}]])
-    monkeypatch.setattr(command, "_in_a_child", lambda *arguments: next(starts))
-    found = command._in_children(2, [], False, "jax")
-    assert found == [{"ratio": 2}, {"ratio": 1}]
-    starts = iter([[{"ratio": 2}], None])
-    assert command._in_children(2, [], False, "jax") is None
-
-
 def test_a_run_replaces_the_rows_of_its_backend_and_shapes_and_keeps_the_others():
     def row(backend, shape, ratio):
         return {"backend": backend, "shape": shape, "ratio": ratio}
@@ -249,6 +242,32 @@ def test_figures_of_other_versions_are_not_added_to(figures):
 def row_of(line, size, ms, axis="side of an image"):
     facts = {"backend": "jax", "axis": axis, "size": size, "bytes": 4 * size**2}
     return {**facts, "line": line, "ms": ms, "megabytes": 1.0}
+
+
+def test_a_process_of_a_table_is_told_its_backend_and_keeps_its_memory(
+    monkeypatch, tmp_path
+):
+    script = tmp_path / "table.py"
+    script.write_text(
+        "import json, os, sys\n"
+        "*given, out = sys.argv[1:]\n"
+        "open(out, 'w').write(json.dumps([given, dict(os.environ)]))\n"
+    )
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    given, environment = command._in_a_child("jax", ["--quick"])
+    assert given == ["--quick", "--backend", "jax", "--child"]
+    assert environment["KERAS_BACKEND"] == "jax"
+    assert command.KEPT_MEMORY.items() <= environment.items()
+
+
+@pytest.mark.parametrize("script", [first_call, growth, predictor_zoo])
+def test_a_table_whose_process_fails_says_so(script, monkeypatch):
+    failed = create_autospec(command._in_a_child, return_value=None)
+    monkeypatch.setattr(command, "_in_a_child", failed)
+    monkeypatch.setattr(command, "_installed", lambda name: True)
+    monkeypatch.setattr(sys, "argv", ["table.py", "--backend", "numpy"])
+    assert script.main() == 1
+    assert failed.call_args.args[0] == "numpy"
 
 
 def test_growth_is_the_power_of_the_data_over_the_far_end():
@@ -369,6 +388,12 @@ def test_of_several_starts_the_fastest_of_either_checkout_counts():
     slow_here, slow_there = [[0.013] * 3, [0.005] * 3], [[0.005] * 3, [0.012] * 3]
     row = against.fastest([({}, slow_here), ({}, slow_there)])
     assert (row["ms"], row["ratio"]) == ([5, 5], 1)
+
+
+def test_a_checkout_that_ends_with_an_error_is_compared_no_further():
+    here, there = process([{"layer": "Sobel"}], [1], [2]), process()
+    here.kill = there.kill = lambda: None
+    assert not list(against.compared([here, there], rounds=2))
 
 
 def test_two_checkouts_that_run_other_rows_are_not_compared():

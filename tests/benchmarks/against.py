@@ -9,10 +9,9 @@ checkout has a process of its own, with its own `kerasconv` and this folder's ta
 (an older checkout may lack what one of them calls: the error says so); both check
 their values, then their rounds alternate. A ratio is the median of the paired ones,
 this checkout's time over the other's. Rows slower by more than 3 % are named at the
-end, and the exit status is then 1. Where results are large, one process may take twice
-the time of another of the same code (JAX at 8x512x512x3 does): with more --starts the
-processes are started so many times, and of each row the fastest start of either
-checkout counts.
+end, and the exit status is then 1. Two processes of the same code differ, too: with
+more --starts they are started so many times, and of each row the fastest start of
+either checkout counts.
 """
 
 import argparse
@@ -62,6 +61,10 @@ def compared(sides: list[subprocess.Popen], rounds: int) -> Iterator[tuple]:
     This checkout's come first.
     """
     while headings := [line for side in sides if (line := side.stdout.readline())]:
+        if len(headings) < len(sides):  # one has ended, with an error of its own
+            for each in sides:
+                each.kill()
+            return
         here, there = map(json.loads, headings)
         if here != there:
             raise SystemExit("against: the two checkouts run different rows")

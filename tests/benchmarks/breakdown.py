@@ -3,20 +3,26 @@
     python tests/benchmarks/breakdown.py [--backend jax] [--shapes 8x512x512x3 ...]
 
 For each shape the time of the compiled layer beside that of its interior alone (no
-border to make), of copying the input into an existing array and into a fresh
-one, and of OpenCV; with the page faults a call and the share of the time that
-the kernel of the system takes. On JAX also the loops that XLA made of the layer, how
-many threads each is split over, and the time in each.
+border to make), of an addition in the same mode, of copying the input into an existing
+array and into a fresh one, and of OpenCV; with the page faults a call and the share of
+the time that the kernel of the system takes. On JAX also the loops that XLA made of the
+layer, how many threads each is split over, and the time in each.
+
+All of it twice: in a process that keeps the memory that is freed, as those of the
+tables do, and in one that returns it as glibc does by default.
 """
 
 import argparse
-import os
 import re
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
+
+import _command as command
 
 CALLS = 20
 
@@ -27,8 +33,20 @@ def main() -> None:
         "--backend", default="jax", choices=["jax", "tensorflow", "torch"]
     )
     parser.add_argument("--shapes", nargs="*", metavar="8x512x512x3")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    os.environ["KERAS_BACKEND"] = options.backend
+    if options.child:
+        return broken_down(options)
+    kept = command._settled(options.backend)
+    returned = {k: v for k, v in kept.items() if k not in command.KEPT_MEMORY}
+    for title, environment in {"kept": kept, "returned": returned}.items():
+        print(f"memory that is freed is {title}", flush=True)
+        child = [sys.executable, *sys.argv, "--child"]
+        subprocess.run(child, env=environment, check=True)
+
+
+def broken_down(options: argparse.Namespace) -> None:
+    """Everything in this process."""
     import _backends as backends
     import edges
     import numpy as np
@@ -49,12 +67,18 @@ def main() -> None:
             "copy, existing array": lambda x=x, out=out: np.copyto(out, x),
             "copy, fresh array": x.copy,
             "OpenCV, existing array": edges.opencv(x, "Sobel"),
+            "x + 1": backends.forward(plus_one, tensor, options.backend, mode),
             "interior alone": backends.forward(inner, tensor, options.backend, mode),
             "the layer": backends.forward(layer, tensor, options.backend, mode),
         }.items():
             print(f"  {label:22} {usage(call)}")
         if options.backend == "jax":
             loops(layer, tensor)
+
+
+def plus_one(x):
+    """What any function takes at least that reads an array and gives one."""
+    return x + 1
 
 
 def usage(call) -> str:
