@@ -41,4 +41,4 @@ def unit_range(values: np.ndarray) -> np.ndarray:
 def _divided(values: np.ndarray, top: int) -> np.ndarray:
     # Beyond 16 bits float32 holds neither the values nor the largest one.
     exact = np.float32 if top <= 65535 else np.float64
-    return (values / exact(top)).astype(np.float32)
+    return (values / exact(top)).astype(np.float32, copy=False)

@@ -45,9 +45,9 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     ]
     if not found:
         return whole
-    _, _, (sheet, hull, _) = max(found)
+    _, _, (_, hull, _) = max(found)
     scale = picture.shape[0] / view.shape[0], picture.shape[1] / view.shape[1]
-    return _within(picture, hull.equations, scale, np.argwhere(sheet))
+    return _within(picture, hull.equations, scale, hull.points)
 
 
 def _sheet(
@@ -74,7 +74,11 @@ def _sheet(
     inside = sheet & _grown(~sheet, 4)
     if np.median(view[inside]) - np.median(view[around]) < _STEP:
         return None
-    points = np.argwhere(sheet)
+    # Of every row the first pixel and the last have the hull of all.
+    rows = np.flatnonzero(sheet.any(1))
+    first = sheet[rows].argmax(1)
+    last = sheet.shape[1] - 1 - sheet[rows, ::-1].argmax(1)
+    points = np.concatenate([np.stack([rows, end], 1) for end in (first, last)])
     from scipy.spatial import ConvexHull  # slow to import, and seldom needed
 
     hull = ConvexHull(points)
@@ -141,22 +145,17 @@ def _between(
     equations: np.ndarray, y: np.ndarray, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of every row the first column within a hull, and the one after the last."""
-    first, end = np.zeros(len(y), int), np.full(len(y), len(x))
-    for down, across, offset in equations:
-        # Along a row the distance from a side grows, or falls: where it is passed is
-        # found by halves.
-        low, high = np.zeros(len(y), int), np.full(len(y), len(x))
-        while (low < high).any():
-            middle = (low + high) // 2
-            at = x[np.minimum(middle, len(x) - 1)]
-            passed = (down * y + across * at + offset < -1.5) == (across < 0)
-            passed |= low == high
-            low, high = (
-                np.where(passed, low, middle + 1),
-                np.where(passed, middle, high),
-            )
-        if across < 0:
-            first = np.maximum(first, low)
-        else:
-            end = np.minimum(end, low)
-    return first, end
+    down, across, offset = equations.T[..., None]  # a row each of its sides
+    enters = across < 0
+    # Along a row the distance from a side grows, or falls: where it is passed is found
+    # by halves.
+    low = np.zeros((len(equations), len(y)), int)
+    high = np.full_like(low, len(x))
+    while (low < high).any():
+        middle = (low + high) // 2
+        at = x[np.minimum(middle, len(x) - 1)]
+        passed = (down * y + across * at + offset < -1.5) == enters
+        passed |= low == high
+        low, high = np.where(passed, low, middle + 1), np.where(passed, middle, high)
+    first = np.where(enters, low, 0).max(0)
+    return first, np.where(enters, len(x), low).min(0)

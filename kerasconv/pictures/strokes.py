@@ -1,5 +1,6 @@
 """Ink grouped into digits: lines taken out, parts joined, in the order of reading."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -58,11 +59,14 @@ def without_lines(mask: np.ndarray) -> Iterator[np.ndarray]:
     a part of it, and no line: see `_apart`.
     """
     lying, across = _lines(mask, _LYING, _THICK)
-    yield mask & ~_apart(mask, lying, lying & ~across)
+    left = mask & ~_apart(mask, lying, lying & ~across)
+    yield left
     found = _lines(mask.T, _STANDING, _THICK_STANDING)
     standing, down = (each.T for each in found)
-    taken = lying & ~across | standing & ~down
-    yield mask & ~_apart(mask, lying | standing, taken)
+    if standing.any():
+        taken = lying & ~across | standing & ~down
+        left = mask & ~_apart(mask, lying | standing, taken)
+    yield left
 
 
 def _lines(
@@ -317,7 +321,7 @@ def _belongs(part: Group, other: Group, distance: float) -> bool:
 def _distance(a: Group, b: Group) -> float:
     down = max(a.box[0] - b.box[2], b.box[0] - a.box[2], 0)
     across = max(a.box[1] - b.box[3], b.box[1] - a.box[3], 0)
-    return float(np.hypot(down, across))
+    return math.hypot(down, across)
 
 
 def union(*groups: Group) -> Group:
