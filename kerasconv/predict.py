@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -47,8 +48,14 @@ _VALUES_OF_BATCH = 1 << 20
 # Backends whose compiled model takes any number of images; the others compile for each.
 _ANY_NUMBER = ("tensorflow", "openvino", "numpy")
 
-# Backends that take a while to compile what NumPy may do meanwhile.
+# Backends on which a chain of steps is the faster: JAX and TensorFlow compile what
+# Keras's layers say as well.
+_OF_STEPS = ("torch", "openvino", "numpy")
+
+# Backends that take a while to compile what NumPy may do meanwhile, and those of which
+# one call costs more than the whole of a small network in NumPy.
 _COMPILE_LONG = ("jax", "tensorflow", "openvino")
+_CALLS_COST = ("jax", "tensorflow", "torch")
 
 # How often the weights of a model that is being trained are read before giving up.
 _READS = 100
@@ -60,13 +67,15 @@ class Predictor:
     It is compiled for one image and for `batch_size` images, each at its first use or
     by `warm_up`; any other number of images is cut into batches, and where a program
     takes one number of images only (always on JAX) the last batch is padded. Of a
-    network that is a chain of Keras's own layers NumPy answers the first images, about
-    a thousand digits, on JAX, TensorFlow and OpenVINO: for a few, compiling does not
-    pay. Inference mode: dropout does nothing, batch normalisation uses its moving
-    statistics.
+    network that is a chain of Keras's own layers NumPy answers, on JAX, TensorFlow and
+    PyTorch, calls that take up to 2.6 million multiplications, as one digit does: it
+    is the faster there, and nothing is compiled for them. On JAX, TensorFlow and
+    OpenVINO it answers the first images of larger calls, about a thousand digits: for
+    a few, compiling does not pay. Inference mode: dropout does nothing, batch
+    normalisation uses its moving statistics.
 
-    On a GPU, JAX multiplies in float32 here. TensorFlow and PyTorch round to TF32, to
-    three digits, unless told otherwise for the whole program:
+    On a GPU, JAX and NumPy multiply in float32 here. TensorFlow and PyTorch round to
+    TF32, to three digits, unless told otherwise for the whole program:
     `tf.config.experimental.enable_tensor_float_32_execution(False)`,
     `torch.backends.cudnn.allow_tf32 = False`.
 
@@ -140,8 +149,8 @@ class Predictor:
             self._weights = _weights_of(model)
             program = _program_of(model, self._weights, self.input_shape)
         self._forward, self._takes_any = program.forward, program.takes_any
-        # What answers so many images before anything is compiled.
-        self._first, self._left = program.first, program.worth
+        # NumPy, which answers a few images in a call, and so many before compiling.
+        self._quick, self._few, self._left = program.quick, program.few, program.worth
         self._compiled: set[int] = set()
         if batch_size is None or batch_size == "auto":
             self._batch = _batch_of(self.input_shape)
@@ -203,7 +212,7 @@ class Predictor:
         )
 
     def warm_up(self) -> None:
-        """Compile now what the first calls would: one image, and a batch.
+        """Compile now what calls will need: one image, and a batch.
 
         A server calls it before it takes requests. It takes some tenths of a second on
         JAX and, for a model that is no chain of Keras's own layers, on PyTorch.
@@ -249,15 +258,19 @@ class Predictor:
 
     def _run_batch(self, images: np.ndarray) -> np.ndarray:
         missing = self._batch - len(images)
-        if missing and not self._takes_any and self._left <= 0:
+        if missing and not self._takes_any and not self._is_quick(len(images)):
             padding = np.zeros((missing, *self.input_shape), np.float32)
             images = np.concatenate([images, padding])
         return self._run(images)[: self._batch - missing]
 
+    def _is_quick(self, count: int) -> bool:
+        return count <= self._few or self._left > 0
+
     def _run(self, images: np.ndarray) -> np.ndarray:
-        if self._first is not None and self._left > 0:
-            self._left -= len(images)
-            return np.asarray(self._first(images), np.float32)
+        if self._is_quick(len(images)):
+            if len(images) > self._few:
+                self._left -= len(images)
+            return np.asarray(self._quick(images), np.float32)
         # The first call with a shape traces the model.
         if len(images) not in self._compiled:
             with _tracing:
@@ -415,30 +428,42 @@ class _Program(NamedTuple):
     takes_any: bool
     """Whether it takes any number of images, without compiling for each."""
 
-    first: Forward | None = None
-    """What answers at once, where `forward` takes a while to compile."""
+    quick: Forward
+    """What answers instead of `forward`, NumPy's steps where it has some:"""
+
+    few: int = 0
+    """calls of so many images at all times,"""
 
     worth: int = 0
-    """How many images `first` answers in that while."""
+    """and larger ones until they were so many images, before `forward` is compiled."""
 
 
 def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program:
     """What is fastest here: the network's steps, or else the network itself."""
+    from kerasconv.compiled.numpy import FEW
     from kerasconv.compiled.steps import multiplications, steps_of
 
     backend = keras.backend.backend()
     steps = steps_of(model, weights)
     if steps is not None and backend in _OF_STEPS:
-        make = partial(_OF_STEPS[backend], steps, shape)
+        make = partial(_rewritten, backend, steps, shape)
         takes_any = backend != "openvino"
     else:
         answer = partial(_answer, model, list(model.weights))
         make = partial(_COMPILERS[backend], answer, weights, shape)
         takes_any = backend in _ANY_NUMBER
-    if steps is None or backend not in _COMPILE_LONG:
-        return _Program(make(), takes_any)
-    worth = int(_WORTH / multiplications(steps))
-    return _Program(_later(make), takes_any, _numpy_steps(steps, shape), worth)
+    if steps is None or backend == "numpy":
+        forward = make()
+        return _Program(forward, takes_any, forward)
+    count = multiplications(steps)
+    few = FEW // count if backend in _CALLS_COST else 0
+    worth = int(_WORTH / count) if backend in _COMPILE_LONG else 0
+    quick = _rewritten("numpy", steps, shape)
+    return _Program(_later(make), takes_any, quick, few, worth)
+
+
+def _rewritten(backend: str, steps: "list[Step]", shape: Shape) -> Forward:
+    return import_module(f"kerasconv.compiled.{backend}").forward(steps, shape)
 
 
 def _later(make: Callable[[], Forward]) -> Forward:
@@ -563,33 +588,4 @@ _COMPILERS: dict[str, Callable[[Answer, list[np.ndarray], Shape], Forward]] = {
     "torch": _torch,
     "openvino": _openvino,
     "numpy": _numpy,
-}
-
-
-def _torch_steps(steps: "list[Step]", shape: Shape) -> Forward:
-    import torch
-
-    from kerasconv.compiled.torch import forward
-
-    return forward(steps, torch.device(keras.ops.convert_to_tensor(0.0).device))
-
-
-def _openvino_steps(steps: "list[Step]", shape: Shape) -> Forward:
-    from kerasconv.compiled.openvino import forward
-
-    return forward(steps, shape)
-
-
-def _numpy_steps(steps: "list[Step]", shape: Shape) -> Forward:
-    from kerasconv.compiled.numpy import forward
-
-    return forward(steps)
-
-
-# The same of a network as a chain of steps, on the backends where that is faster:
-# JAX and TensorFlow compile what Keras's layers say as well.
-_OF_STEPS: dict[str, "Callable[[list[Step], Shape], Forward]"] = {
-    "torch": _torch_steps,
-    "openvino": _openvino_steps,
-    "numpy": _numpy_steps,
 }

@@ -17,10 +17,11 @@ from scipy import ndimage
 
 from kerasconv import backends, predict
 from kerasconv._keras import keras
+from kerasconv.compiled import numpy as numpy_steps
 from kerasconv.compiled.steps import steps_of
 from kerasconv.errors import KerasconvError
 from kerasconv.layers import SobelConv
-from kerasconv.models import mnist_cnn
+from kerasconv.models import load_model, mnist_cnn
 from kerasconv.pictures import to_unit
 from kerasconv.predict import Predictor, feature_maps
 from kerasconv.reading import Reader
@@ -175,7 +176,47 @@ def test_only_two_shapes_are_ever_compiled(model, digits, monkeypatch):
     )
     for n in (0, 1, 2, 5, 16, 17, 40):
         predictor(digits[0][:n])
+    shapes |= {1} if backend_calls_cost() else set()  # which NumPy answers
     assert shapes == {1, 16} or (predictor._takes_any and shapes == {1, 2, 5, 8, 16})
+
+
+def backend_calls_cost():
+    return keras.backend.backend() in predict._CALLS_COST
+
+
+def no_call(images):
+    raise AssertionError(f"the backend is called for {len(images)} images")
+
+
+def test_a_call_of_a_small_network_with_few_images_is_left_to_numpy(digits):
+    if not backend_calls_cost():
+        pytest.skip("a call costs little, or is NumPy's")
+    for model, few in ((load_model("dense_classifier"), 64), (mnist_cnn(), 1)):
+        predictor = Predictor(model, batch_size=64)
+        predictor.warm_up()  # after which no image is one of the first
+        predictor._forward = no_call
+        expected = keras.ops.convert_to_numpy(model(digits[0], training=False))
+        for count in {1, few}:
+            answers = [predictor(digits[0][i : i + count]) for i in range(0, 64, count)]
+            np.testing.assert_allclose(np.concatenate(answers), expected, atol=1e-6)
+        np.testing.assert_allclose(predictor(digits[0][3]), expected[3], atol=1e-6)
+    with pytest.raises(AssertionError, match="called for 64 images"):
+        predictor(digits[0])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("count", "taken", "filters"),
+    [(121, 288, 64), (3, 784, 257), (1, 1600, 1001), (676, 9, 32), (9, 300, 1)],
+)
+def test_numpys_products_in_parts_are_the_whole_products(count, taken, filters):
+    random = np.random.default_rng(0)
+    rows = random.uniform(-1, 1, (count, taken)).astype("float32")
+    kernel = random.uniform(-1, 1, (taken, filters)).astype("float32")
+    expected = np.einsum("ij,jk->ik", rows, kernel, dtype="float64")
+    for given in (rows, np.asfortranarray(rows)):
+        found = numpy_steps._product(given, kernel)
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.sqrt(taken))
 
 
 @pytest.mark.parametrize("batch_size", [16, None])
@@ -577,6 +618,7 @@ def test_a_network_that_was_rewritten_answers_as_keras_does(name):
     images = random.normal(size=(3, 8, 7, 2)).astype("float32")
     kept = images.copy()
     predictor = Predictor(model, batch_size=3)
+    predictor._few = predictor._left = 0  # which NumPy would answer
     expected = keras.ops.convert_to_numpy(model(images, training=False))
     scale = max(1, np.abs(expected).max())
     for _ in range(2):
@@ -598,7 +640,7 @@ def test_torch_neither_copies_images_nor_turns_weights_at_each_call(monkeypatch)
 
     monkeypatch.setattr(torch_graph, "shorten", look)
     monkeypatch.setattr(predict, "_OF_STEPS", {})
-    Predictor(mnist_cnn())(np.zeros((28, 28, 1), "float32"))
+    Predictor(mnist_cnn())(np.zeros((8, 28, 28, 1), "float32"))
     (program,) = made
     names = [str(node.target).partition(".")[2] for node in program.graph.nodes]
     names = [name.partition(".")[0] for name in names if name]

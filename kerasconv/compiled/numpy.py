@@ -4,14 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from kerasconv.compiled import steps as s
 
 Forward = Callable[[np.ndarray], np.ndarray]
 
+# Multiplications that OpenBLAS does on one thread, and those that are done so here, in
+# parts: a second thread halves their time where a processor is free, and where others
+# are at work it is waited for a hundred times as long.
+_ONE_THREAD = 1 << 18
+FEW = 10 * _ONE_THREAD
 
-def forward(steps: list[s.Step]) -> Forward:
+
+def forward(steps: list[s.Step], shape: tuple[int, ...]) -> Forward:
     """The steps as a function of images and of nothing else."""
     size = s.images_that_fit(steps)
     calls = [_CALLS[type(step)](step) for step in s.smaller(steps)]
@@ -31,26 +36,60 @@ def forward(steps: list[s.Step]) -> Forward:
 
 
 def _convolve(step: s.Convolve) -> Forward:
-    height, width, _, filters = step.kernel.shape
+    height, width, channels, filters = step.kernel.shape
     kernel = np.ascontiguousarray(step.kernel).reshape(-1, filters)
-    down, right = step.strides
-    padded = np.any(step.pads)
+    (down, right), (rows, columns) = step.strides, step.size
+    (top, bottom), (left, rest) = step.pads
+    run = width * channels
+    # Copying is fast where long runs lie in one piece: of a window, or of a row of all.
+    by_place = right == 1 and run < columns
 
     def call(x):
-        if padded:
-            x = np.pad(x, ((0, 0), *step.pads, (0, 0)))
-        seen = sliding_window_view(x, (height, width), (1, 2))[:, ::down, ::right]
-        rows = seen.transpose(0, 1, 2, 4, 5, 3).reshape(-1, len(kernel))
-        y = rows @ kernel
+        if top or bottom or left or rest:
+            count, inside, across, _ = x.shape
+            sides = top + inside + bottom, left + across + rest
+            padded = np.zeros((count, *sides, channels), x.dtype)
+            padded[:, top : top + inside, left : left + across] = x
+            x = padded
+        x = np.ascontiguousarray(x)
+        image, line, pixel, value = x.strides
+        seen = np.ndarray(
+            (len(x), rows, columns, height, run),
+            x.dtype,
+            x,
+            strides=(image, down * line, right * pixel, line, value),
+        )
+        if by_place:
+            taken = seen.transpose(3, 4, 0, 1, 2).reshape(len(kernel), -1).T
+        else:
+            taken = seen.reshape(-1, len(kernel))
+        y = _product(taken, kernel)
         y += step.bias
-        return y.reshape(len(x), *step.size, filters)
+        return y.reshape(len(x), rows, columns, filters)
 
     return call
 
 
+def _product(taken: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The product of two matrices, on one thread where it is small."""
+    count, filters = len(taken), kernel.shape[1]
+    if not _ONE_THREAD < count * kernel.size <= FEW:
+        return taken @ kernel
+    y = np.empty((count, filters), taken.dtype)
+    if kernel.size <= _ONE_THREAD:
+        size = _ONE_THREAD // kernel.size
+        for rows in (slice(i, i + size) for i in range(0, count, size)):
+            np.matmul(taken[rows], kernel, out=y[rows])
+    else:
+        size = max(1, _ONE_THREAD // taken.size)
+        for columns in (slice(i, i + size) for i in range(0, filters, size)):
+            np.matmul(taken, kernel[:, columns], out=y[:, columns])
+    return y
+
+
 def _multiply(step: s.Multiply) -> Forward:
     def call(x):
-        y = x @ step.kernel
+        y = _product(x, step.kernel)
         y += step.bias
         return y
 

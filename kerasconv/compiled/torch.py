@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from kerasconv._keras import keras
 from kerasconv.compiled import steps as s
 
 Call = Callable[[Any], Any]
@@ -17,9 +18,10 @@ _BLOCK = 16 << 20
 
 
 def forward(
-    steps: list[s.Step], device: torch.device
+    steps: list[s.Step], shape: tuple[int, ...]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The steps as a function of images and of nothing else."""
+    device = torch.device(keras.ops.convert_to_tensor(0.0).device)
     steps = s.smaller(steps)
     calls = [_CALLS[type(step)](step, device) for step in steps]
     block = max(1, _BLOCK // s.bytes_an_image(steps))
