@@ -182,7 +182,7 @@ def _rim(view: np.ndarray) -> float:
 
 def box(mask: np.ndarray) -> tuple[slice, slice]:
     """The smallest box around all that is true: its rows and its columns."""
-    return _extent(mask.any(1)), _extent(mask.any(0))
+    return _extent(np.any(mask, axis=1)), _extent(np.any(mask, axis=0))
 
 
 def _extent(line: np.ndarray) -> slice:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from kerasconv.pictures.ink import median, otsu, shrunk
+from kerasconv.pictures.ink import grown, median, otsu, shrunk
 
 if TYPE_CHECKING:
     from scipy.spatial import ConvexHull
@@ -35,7 +35,7 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
         [*np.linspace(low, high, _LEVELS + 2)[1:-1], otsu(view)], view.dtype
     )
     brighter = view > levels[:, None, None]
-    brighter = _grown(~_grown(~brighter, 2), 2)
+    brighter = grown(~grown(~brighter, 2), 2)
     # Of what looks like a sheet the largest: a shadow across it has a border too. But
     # with straight sides: a part of the desk may be as light.
     found = [
@@ -69,9 +69,9 @@ def _sheet(
     sheet = _without_holes(sheet)
     if not _LEAST < sheet.mean() < _MOST:
         return None
-    near = _grown(sheet)
-    around = _grown(near, 2) & ~near
-    inside = sheet & _grown(~sheet, 4)
+    near = grown(sheet)
+    around = grown(near, 2) & ~near
+    inside = sheet & grown(~sheet, 4)
     if np.median(view[inside]) - np.median(view[around]) < _STEP:
         return None
     # Of every row the first pixel and the last have the hull of all.
@@ -88,17 +88,6 @@ def _sheet(
     if sheet.sum() < _SOLID * hull.volume or filled < _SOLID:
         return None
     return sheet, hull, filled
-
-
-def _grown(mask: np.ndarray, times: int = 1) -> np.ndarray:
-    """A mask, and the pixels above, below and beside it: a dilation by a cross."""
-    for _ in range(times):
-        before, mask = mask, mask.copy()
-        mask[..., 1:, :] |= before[..., :-1, :]
-        mask[..., :-1, :] |= before[..., 1:, :]
-        mask[..., 1:] |= before[..., :-1]
-        mask[..., :-1] |= before[..., 1:]
-    return mask
 
 
 def _without_holes(mask: np.ndarray) -> np.ndarray:

@@ -135,7 +135,9 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
         low = (top + bottom) / 2 > touched[:, 0].min() + 0.75 * highest
         frame = sum(beyond) > 2 and bottom - top > 0.8 * highest
         stroke[i] = not (frame or (low and beyond[2] and beyond[3]))
-    return taken & ~stroke.take(runs)
+    left = taken.copy()
+    left[taken] = ~stroke[runs[taken]]
+    return left
 
 
 def _opened(mask: np.ndarray, length: int) -> np.ndarray:
