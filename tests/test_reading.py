@@ -25,7 +25,8 @@ from kerasconv.pictures import (
     sheet,
     strokes,
 )
-from kerasconv.pictures.ink import stronger
+from kerasconv.pictures.ink import Ink, stronger
+from kerasconv.pictures.look import Look
 from kerasconv.pictures.scene import Found
 from kerasconv.reading import Reader, preparation, read_digits
 
@@ -288,6 +289,18 @@ def test_ink_of_one_strength_is_not_told_apart():
     strong = stronger(shaded, shaded > 0.2, 3)
     assert strong.any()
     assert not strong[:, 32:].any()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("strength", "count"), [(0.04, 0), (0.06, 1)])
+def test_less_ink_than_a_black_pixel_of_a_view_is_no_piece(strength, count):
+    white = np.ones((40, 60), np.float32)
+    mask = np.zeros(white.shape, bool)
+    mask[10:20, 30:32] = True  # 20 pixels
+    ink = Ink(strength * mask.astype(np.float32), mask, 0.0)
+    picture = Image.fromarray(white)
+    look = Look(picture, white, white, ink, mask, 0, 0, 1.0, 0, True, False)
+    assert len(look.pieces()) == count
 
 
 @pytest.mark.once

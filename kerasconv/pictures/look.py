@@ -18,6 +18,8 @@ from kerasconv.pictures import paper, strokes
 _DETAIL = 64
 # Ink of a stroke this share of the digit's height thick or thinner is thickened.
 _THIN = 0.085
+# What weighs less than so many black pixels of a view is the paper's noise.
+_LEAST = 1
 # Ink is this much darker than paper, of white; less is paper's, or a screen's, texture.
 PALE = 0.03
 # The darkest fifth of ink takes more than this share of the light, or it may be a
@@ -94,7 +96,8 @@ class Look:
                 each[top:bottom, left:right] for each in (self.ink.strength, self.paper)
             )
             weight = float((strength * level)[own].sum())
-            pieces.append(Piece(own, top, left, weight))
+            if weight >= _LEAST:
+                pieces.append(Piece(own, top, left, weight))
         return pieces
 
     def leaves_out(self, pieces: list[Piece]) -> bool:

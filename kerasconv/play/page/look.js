@@ -4,7 +4,7 @@
    of one digit: `own`, at row `top`, column `left`, and how much ink it is. */
 
 const Looking = (() => {
-	const { DETAIL, THIN, PALE, AS_HIGH, EDGE, FOLD } = DATA.constants.look;
+	const { DETAIL, THIN, LEAST, PALE, AS_HIGH, EDGE, FOLD } = DATA.constants.look;
 	const { STAIN, SHADOW, IF_STAIN, IF_SHADOW, IF_FRAME } = DATA.constants.look;
 	const { AS_DARK, FIRM, MOST, PALER, STRAIGHT, LONG } = DATA.constants.look;
 	const { box, count, cut, enlarged, grown, image, median, minimum, parts } = Raster;
@@ -22,7 +22,7 @@ const Looking = (() => {
 		pieces() {
 			const { of, groups } = Strokes.grouped(this.mask, this.strength);
 			const labels = image(this.mask.height, this.mask.width, of);
-			return groups.map((group) => {
+			const pieces = groups.map((group) => {
 				const part = (picture) => cut(picture, group);
 				const mine = new Set(group.parts);
 				const own = where(part(labels), (number) => mine.has(number));
@@ -33,6 +33,7 @@ const Looking = (() => {
 				});
 				return { own, top: group.top, left: group.left, weight };
 			});
+			return pieces.filter(({ weight }) => weight >= LEAST);
 		}
 
 		/** Whether ink as high as the pieces is in none: digits on a line, maybe. */
