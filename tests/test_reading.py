@@ -152,6 +152,31 @@ def test_a_one_that_leans_far_is_no_line_among_digits(reader, digits):
     assert read(reader, page).text == "47125"
 
 
+def among_digits(digits, drawn):
+    """A stroke, drawn through points, between the digits of a number."""
+    stroke = Image.new("F", (180, 200), 0.95)
+    ImageDraw.Draw(stroke).arc((40, 45, 100, 105), 180, 20, fill=0.15, width=8)
+    ImageDraw.Draw(stroke).line(drawn, fill=0.15, width=8)
+    columns = np.flatnonzero((np.asarray(stroke) < 0.5).any(0))
+    stroke = np.asarray(stroke)[:, columns[0] : columns[-1] + 1]
+    return np.hstack([row(digits, "47", 30), stroke, row(digits, "95", 30)])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("right", [15, 60])
+def test_the_long_foot_of_a_2_among_digits_is_no_line_under_it(reader, digits, right):
+    """Without its foot it was a 7."""
+    foot = [(98, 85), (50, 150), (20, 150), (100 + right, 150)]
+    assert read(reader, among_digits(digits, foot)).text == "47295"
+
+
+@pytest.mark.once
+def test_a_digit_with_a_flourish_is_not_cut_in_two(reader, digits):
+    """Its tail alone looks like a 1, but the whole may well be a digit."""
+    tail = [(98, 85), (50, 150), (10, 150), (100, 150), (165, 90)]
+    assert read(reader, among_digits(digits, tail)).text == "47295"
+
+
 @pytest.mark.once
 def test_the_lines_of_a_table_are_no_digit(reader):
     """They fill the picture from rim to rim both ways, and looked like a sure 1."""

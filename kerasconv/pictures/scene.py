@@ -37,8 +37,9 @@ _INKED = 0.2
 # So confident that two pieces are one digit.
 _SURE = 0.95
 # Of digits that touch the least certain is at least this likely to be one; what they
-# are cut from is at least so likely to be several. By this much less a look is worth.
-_HALF, _SEVERAL, _OF_CUT = 0.7, 0.3, 0.8
+# are cut from is at least so likely to be several, and so many times as likely as to be
+# one. By this much less a look is worth.
+_HALF, _SEVERAL, _RATHER, _OF_CUT = 0.7, 0.3, 5, 0.8
 # So many pixels of a stroke's edges are soft in a view, and where it was cut out.
 _SOFT = 3
 _SOFT_CUT = 2
@@ -126,7 +127,9 @@ def find(grey: np.ndarray, *, single: bool = False, scale: float = 1.0) -> list[
                 Found(part.image, look.box(part.piece), part.one) for part in parts
             ]
             found = _in_context(found, weights)
-            under = [_underlined(part.piece.own) for part in parts]
+            # A line under one digit alone of several is its foot, if none was cut.
+            lone = halved or sum(each.confidence > 0.5 for each in found) < 2
+            under = [lone and _underlined(part.piece.own) for part in parts]
             pairs = zip(weights, under, strict=True)
             worth = _worth(found, [_MIXED * w if lies else w for w, lies in pairs])
             if look.is_mixed:
@@ -372,7 +375,7 @@ def _judged(look: Look, pieces: list[Piece]) -> tuple[list[_Judged], bool]:
     parts: list[_Judged] = []
     for each in _joined(look, judged):
         halves = None
-        if cuts and each.one < 0.5 and each.several > _SEVERAL:
+        if cuts and each.several > max(_SEVERAL, _RATHER * each.one):
             cuts -= 1
             halves = _cut(look, each.piece)
             cut |= halves is not None

@@ -5,7 +5,7 @@
 const Scene = (() => {
 	const { VIEW, CLOSER, CERTAIN, SETTLED, ALL, INKED, SURE, HALF, SEVERAL, OF_CUT } =
 		DATA.constants.scene;
-	const { PALE, LOW, MOST_CUT, EDGE } = DATA.constants.scene;
+	const { PALE, LOW, MOST_CUT, EDGE, RATHER } = DATA.constants.scene;
 	const { DOUBTED, CROSSING, NARROWEST, NEIGHBOURS, BESIDE, TRIES, CUTS } =
 		DATA.constants.scene;
 	const { COARSE, WHOLE, MIXED, SOFT, SOFT_CUT } = DATA.constants.scene;
@@ -55,7 +55,9 @@ const Scene = (() => {
 			);
 			// A line that crosses a digit can be cut off, too.
 			const sure = (halved ? OF_CUT : 1) * (look.isMixed ? MIXED ** 0.5 : 1);
-			const lined = parts.map((part) => isUnderlined(part.piece.own));
+			// A line under one digit alone of several is its foot, if none was cut.
+			const lone = halved || found.filter((each) => each.confidence > 0.5).length < 2;
+			const lined = parts.map((part) => lone && isUnderlined(part.piece.own));
 			const lighter = weights.map((v, i) => (lined[i] ? MIXED * v : v));
 			const value = worth(found, lighter) * sure;
 			if (value > best.worth) best = { worth: value, found };
@@ -241,7 +243,7 @@ const Scene = (() => {
 		});
 		let [{ cuts }, halved] = [look, false];
 		const parts = joined(look, each).flatMap((part) => {
-			if (!cuts || part.one >= 0.5 || part.several <= SEVERAL) return [part];
+			if (!cuts || part.several <= Math.max(SEVERAL, RATHER * part.one)) return [part];
 			cuts--;
 			const halves = cutApart(look, part.piece);
 			halved ||= halves !== null;
