@@ -108,7 +108,7 @@ class Look:
             part = rest[piece.top : piece.top + height, piece.left : piece.left + width]
             part &= ~piece.own
         highest = max(len(piece.own) for piece in pieces)
-        labels, _ = ndimage.label(rest, np.ones((3, 3), bool))
+        labels, _ = strokes.labelled(rest)
         return any(
             rows.stop - rows.start > _AS_HIGH * highest
             for rows, _ in ndimage.find_objects(labels)
@@ -159,7 +159,7 @@ class Look:
         share = 1 - level / np.maximum(around, 0.02)
 
         def leaves(dark: float) -> bool:
-            labels, _ = ndimage.label(share > _AS_DARK * dark, np.ones((3, 3)))
+            labels, _ = strokes.labelled(share > _AS_DARK * dark)
             own = np.unique(labels[rows, columns][piece.own])
             rims = labels[:2], labels[-2:], labels[:, :2], labels[:, -2:]
             return any(np.isin(own[own > 0], rim).any() for rim in rims)

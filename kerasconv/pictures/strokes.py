@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from kerasconv.pictures.ink import running, side_of, spread
+from kerasconv.pictures.paper import box
 
 # A line is a run at least this share of the picture's side long: one that lies, under
 # a small digit, and one that stands, which a 1 is as well.
@@ -104,11 +105,12 @@ def _apart(mask: np.ndarray, lines: np.ndarray, taken: np.ndarray) -> np.ndarray
     if not taken.any():
         return taken
     about = spread(spread(lines))
-    runs, count = ndimage.label(about, _CORNERS)
+    runs, count = labelled(about)
     others = mask & ~taken
-    rest, most = ndimage.label(others, _CORNERS)
-    near = spread(taken) & others
-    pairs = np.unique(runs[near].astype(np.int64) * (most + 1) + rest[near])
+    rest, most = labelled(others)
+    near = np.flatnonzero(spread(taken) & others)
+    of_run, of_rest = (each.ravel()[near].astype(np.int64) for each in (runs, rest))
+    pairs = np.unique(of_run * (most + 1) + of_rest)
     of_run, touching = np.divmod(pairs, most + 1)
     known, place = np.unique(touching, return_inverse=True)
     boxes = _boxes(rest, most, others, known)[place]
@@ -146,6 +148,8 @@ def _opened(mask: np.ndarray, length: int) -> np.ndarray:
     if length > len(mask):
         return runs
     starts = running(mask, length, np.logical_and)
+    if not starts.any():
+        return runs
     runs[: len(starts)] = starts
     done = 1
     while done < length:
@@ -160,7 +164,7 @@ def grouped(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, list[Gr
 
     The groups come in the order of reading: lines from the top, each from the left.
     """
-    labels, count = ndimage.label(mask, _CORNERS)
+    labels, count = labelled(mask)
     if not count:
         return labels, []
     at = np.flatnonzero(mask)
@@ -181,6 +185,13 @@ def grouped(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, list[Gr
     highest = max(max(group.height, group.width // 2) for group in groups)
     groups = [group for group in groups if group.height >= _LOW * highest]
     return labels, in_reading_order(groups)
+
+
+def labelled(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """The number of each pixel's part (0: none), and how many there are."""
+    at = box(mask)  # beside which there is nothing to look for
+    labels = np.zeros(mask.shape, np.int32)
+    return labels, ndimage.label(mask[at], _CORNERS, output=labels[at])
 
 
 @dataclass(frozen=True)
