@@ -3,10 +3,12 @@
 import contextvars
 import functools
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
+from tensorflow.python.eager import record
 
 from kerasconv._keras import keras
 from kerasconv.window.backends import plain
@@ -32,8 +34,11 @@ _PROGRAMS = 128
 _IN_PROGRAM = contextvars.ContextVar("in_program", default=False)
 
 
-def compiled(function, x, *args):
+def compiled(function, x, *args, gradient=None):
     """`function(x, *args)`, compiled by XLA where that pays.
+
+    Its gradient is a second program: `gradient(x, *args, result, by_result)`, or else
+    the function computed again and differentiated.
 
     To compile takes as long as dozens of calls, for each shape anew. So a graph is
     compiled at once, since it is run again, and eager calls from the third on.
@@ -41,8 +46,8 @@ def compiled(function, x, *args):
     if is_portable():
         return function(x, *args)
     tensors, constants = split((x, *args))
-    key = (function, constants, tuple(_Spec.of(t) for t in tensors))
-    if tf.executing_eagerly() and next(_calls(*key)) < _REPEATS:
+    key = (function, constants, tuple(_Spec.of(t) for t in tensors), gradient)
+    if tf.executing_eagerly() and next(_calls(*key[:-1])) < _REPEATS:
         return function(x, *args)
     program = _program(*key) if _has_xla() else None
     return function(x, *args) if program is None else program(*tensors)
@@ -70,26 +75,76 @@ _numbers = itertools.count()
 
 
 @functools.lru_cache(maxsize=4096)
-def _program(function, constants, signature):
+def _program(function, constants, signature, gradient):
     """The function as a program; None where as many as may be kept are there."""
     if next(_numbers) >= _PROGRAMS:
         return None
 
-    def traced(*tensors):
+    specs = [tf.TensorSpec(s.shape, s.dtype) for s in signature]
+
+    def results_of(*tensors):
+        return apply(function, tensors, constants)
+
+    def gradients_of(*tensors):
+        at, end = len(specs), len(specs) + len(forward.outputs)
+        tensors, results, by_results = tensors[:at], tensors[at:end], tensors[end:]
+        if gradient is not None:
+            return apply(gradient, tensors, (*constants, *results, *by_results))
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            again = results_of(*tensors)
+        by_results = tf.nest.pack_sequence_as(again, by_results)
+        return tape.gradient(again, tensors, by_results, unconnected_gradients="zero")
+
+    forward = _traced(results_of, specs)
+
+    @functools.cache
+    def backward():
+        results = [tf.TensorSpec(y.shape, y.dtype) for y in forward.outputs]
+        return _traced(gradients_of, [*specs, *results, *results])
+
+    def given(results):
+        """The results of tensors as a function of these, with its gradient."""
+
+        @tf.custom_gradient
+        def function(*tensors):
+            def gradients(*by_results):
+                flat = tf.nest.flatten(given(results)(*tensors))
+                return backward()(*tensors, *flat, *by_results)
+
+            return tf.nest.map_structure(tf.identity, results), gradients
+
+        return function
+
+    def program(*tensors):
+        if tf.executing_eagerly() and not record.could_possibly_record():
+            return forward(*tensors)
+        # TensorFlow's own gradient would have the forward pass write to memory all that
+        # it multiplies: what is stopped is not recorded, and has none.
+        return given(forward(*map(tf.stop_gradient, tensors)))(*tensors)
+
+    return program
+
+
+def _traced(function, specs):
+    """The function as a program of XLA's, outside of its caller's graph and tapes.
+
+    The graph may be gone at the next call, and no tape records while another gradient
+    is taken. A new thread knows of neither.
+    """
+
+    def within(*tensors):
         token = _IN_PROGRAM.set(True)
         try:
-            return apply(function, tensors, constants)
+            return function(*tensors)
         finally:
             _IN_PROGRAM.reset(token)
 
-    # Traced outside of the caller's graph, which may be gone at the next call.
-    with tf.init_scope():
-        return tf.function(
-            traced,
-            input_signature=[tf.TensorSpec(s.shape, s.dtype) for s in signature],
-            jit_compile=True,
-            autograph=False,
-        ).get_concrete_function()
+    program = tf.function(
+        within, input_signature=specs, jit_compile=True, autograph=False
+    )
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(program.get_concrete_function).result()
 
 
 @functools.cache
@@ -199,18 +254,16 @@ def norms_of_tiles(x, kernels, window):
     """
     if is_portable():
         return None
-    return compiled(_norms_of_tiles, x, kernels, window)
+    gradient = _gradient_of_norms
+    return compiled(_norms_of_tiles, x, kernels, window, gradient=gradient)
 
 
 def _norms_of_tiles(x, kernels, window):
     x, restore = wide(x)
-    if not _IN_PROGRAM.get():
-        # The gradient below multiplies arrays of up to eight axes, as XLA alone can.
-        return restore(tile_norms(x, kernels, window))
+    return restore(tile_norms(x, kernels, window))
 
-    @tf.custom_gradient
-    def norms(x):
-        y = tile_norms(x, kernels, window)
-        return y, lambda g: gradient_of_tile_norms(x, y, g, kernels, window)
 
-    return restore(norms(x))
+def _gradient_of_norms(x, kernels, window, y, g):
+    x, restore = wide(x)
+    (y, _), (g, _) = wide(y), wide(g)
+    return restore(gradient_of_tile_norms(x, y, g, kernels, window))
