@@ -153,18 +153,23 @@ class Look:
         height, width = piece.own.shape
         rows = slice(piece.top, piece.top + height)
         columns = slice(piece.left, piece.left + width)
-        level, around = self.level, self.paper
-        if not self.is_dark:  # of light ink the paper is what may lie in a shadow
-            level, around = 1 - around, 1 - level
-        share = 1 - level / np.maximum(around, 0.02)
 
         def leaves(dark: float) -> bool:
-            labels, _ = strokes.labelled(share > _AS_DARK * dark)
+            labels, _ = strokes.labelled(self._taken() > _AS_DARK * dark)
             own = np.unique(labels[rows, columns][piece.own])
             rims = labels[:2], labels[-2:], labels[:, :2], labels[:, -2:]
             return any(np.isin(own[own > 0], rim).any() for rim in rims)
 
-        return ink_odds(piece.own, share[rows, columns][piece.own], leaves)
+        return ink_odds(piece.own, self._taken(rows, columns)[piece.own], leaves)
+
+    def _taken(
+        self, rows: slice = slice(None), columns: slice = slice(None)
+    ) -> np.ndarray:
+        """What share of its paper's light each pixel lacks."""
+        level, around = self.level[rows, columns], self.paper[rows, columns]
+        if not self.is_dark:  # of light ink the paper is what may lie in a shadow
+            level, around = 1 - around, 1 - level
+        return 1 - level / np.maximum(around, 0.02)
 
     def box(self, piece: Piece) -> Box:
         """The sides of a piece in pixels of the user's picture."""
