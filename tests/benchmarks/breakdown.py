@@ -6,13 +6,15 @@ For each shape the time of the compiled layer beside that of its interior alone 
 border to make), of an addition in the same mode, of copying the input into an existing
 array and into a fresh one, and of OpenCV; with the page faults a call and the share of
 the time that the kernel of the system takes. On JAX also the loops that XLA made of the
-layer, how many threads each is split over, and the time in each.
+layer, how many threads each is split over, and the time in each; on torch the slices
+that it differentiates in eager mode.
 
 All of it twice: in a process that keeps the memory that is freed, as those of the
 tables do, and in one that returns it as glibc does by default.
 """
 
 import argparse
+import math
 import re
 import resource
 import subprocess
@@ -74,6 +76,8 @@ def broken_down(options: argparse.Namespace) -> None:
             print(f"  {label:22} {usage(call)}")
         if options.backend == "jax":
             loops(layer, tensor)
+        if options.backend == "torch":
+            slices(layer, tensor)
 
 
 def plus_one(x):
@@ -130,6 +134,26 @@ def loops(layer, x) -> None:
                     spent[event.name] += event.duration_ns / 1e6 / CALLS
     for name, (shape, threads) in sorted(made.items(), key=lambda m: -spent[m[0]]):
         print(f"    {spent[name]:8.3f} ms  {threads} thread(s)  {shape:22} {name}")
+
+
+def slices(layer, x) -> None:
+    """Print how many slices PyTorch differentiates one by one, and into how much."""
+    import torch
+
+    with torch.enable_grad():
+        ahead = [layer(x.detach().requires_grad_()).grad_fn]
+    seen, megabytes = set(ahead), []
+    while ahead:
+        node = ahead.pop()
+        if node.name().startswith("SliceBackward"):
+            megabytes.append(4 * math.prod(node._saved_self_sym_sizes) / 2**20)
+        fresh = {after for after, _ in node.next_functions if after} - seen
+        seen |= fresh
+        ahead += fresh
+    print(
+        f"    eager, backward: {len(megabytes)} slices, whose gradients are "
+        f"{sum(megabytes):.0f} MiB in all"
+    )
 
 
 if __name__ == "__main__":
