@@ -5,8 +5,10 @@ milliseconds; a network of this size needs a fraction of one.
 """
 
 import math
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Predictor", "feature_maps"]
 
 Shape = tuple[int, ...]
-Answer = Callable[[Sequence[Any], Any], Any]
 Forward = Callable[[np.ndarray], np.ndarray]
 
 # Keras, and torch's export, trace one model at a time, whoever's it is.
@@ -57,6 +58,11 @@ _OF_STEPS = ("torch", "openvino", "numpy")
 _COMPILE_LONG = ("jax", "tensorflow", "openvino")
 _CALLS_COST = ("jax", "tensorflow", "torch")
 
+# Backends that compute in part on one thread: two batches at a time are faster, from
+# so many multiplications a batch. On the others it makes no difference.
+_OVERLAP = ("tensorflow",)
+_PAYS_A_THREAD = 1 << 24
+
 # How often the weights of a model that is being trained are read before giving up.
 _READS = 100
 
@@ -78,6 +84,8 @@ class Predictor:
     TF32, to three digits, unless told otherwise for the whole program:
     `tf.config.experimental.enable_tensor_float_32_execution(False)`,
     `torch.backends.cudnn.allow_tf32 = False`.
+
+    Of many images TensorFlow computes two batches at a time.
 
     The weights are those of the moment when it was made, on every backend, whatever
     becomes of the model later: make a new one after training further. It can be
@@ -156,6 +164,7 @@ class Predictor:
             self._batch = _batch_of(self.input_shape)
         else:
             self._batch = batch_size
+        self._overlaps = self._batch > program.apart and (os.cpu_count() or 1) > 1
         # Images that are answered one by one before a batch is compiled.
         waits = batch_size is None and not self._takes_any and not self._left
         self._alone = _PAYS if waits else 0
@@ -208,8 +217,21 @@ class Predictor:
         if not starts:
             return self._run(np.zeros((1, *self.input_shape), np.float32))[:0]
         return np.concatenate(
-            [self._run_batch(images[s : s + self._batch]) for s in starts]
+            self._run_all([images[s : s + self._batch] for s in starts])
         )
+
+    def _run_all(self, batches: list[np.ndarray]) -> list[np.ndarray]:
+        """What each gives, two at a time once the program is there."""
+        answers: list[np.ndarray] = []
+        while len(answers) < len(batches) - 1 and (
+            self._batch not in self._compiled or self._is_quick(self._batch)
+        ):
+            answers.append(self._run_batch(batches[len(answers)]))
+        rest = batches[len(answers) :]
+        if len(rest) == 1 or not self._overlaps:
+            return answers + [self._run_batch(batch) for batch in rest]
+        with ThreadPoolExecutor(2) as threads:
+            return answers + list(threads.map(self._run_batch, rest))
 
     def warm_up(self) -> None:
         """Compile now what calls will need: one image, and a batch.
@@ -437,11 +459,16 @@ class _Program(NamedTuple):
     worth: int = 0
     """and larger ones until they were so many images, before `forward` is compiled."""
 
+    apart: float = math.inf
+    """Batches of more images than these are faster two at a time."""
+
 
 def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program:
     """What is fastest here: the network's steps, or else the network itself."""
+    from kerasconv.compiled.layers import COMPILERS
     from kerasconv.compiled.numpy import FEW
     from kerasconv.compiled.steps import multiplications, steps_of
+    from kerasconv.window.native import on_gpu
 
     backend = keras.backend.backend()
     steps = steps_of(model, weights)
@@ -450,16 +477,17 @@ def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program
         takes_any = backend != "openvino"
     else:
         answer = partial(_answer, model, list(model.weights))
-        make = partial(_COMPILERS[backend], answer, weights, shape)
+        make = partial(COMPILERS[backend], answer, weights, shape)
         takes_any = backend in _ANY_NUMBER
+    count = math.inf if steps is None else multiplications(steps)
+    apart = _PAYS_A_THREAD / count if backend in _OVERLAP and not on_gpu() else math.inf
     if steps is None or backend == "numpy":
         forward = make()
-        return _Program(forward, takes_any, forward)
-    count = multiplications(steps)
-    few = FEW // count if backend in _CALLS_COST else 0
+        return _Program(forward, takes_any, forward, apart=apart)
+    few = int(FEW / count) if backend in _CALLS_COST else 0
     worth = int(_WORTH / count) if backend in _COMPILE_LONG else 0
     quick = _rewritten("numpy", steps, shape)
-    return _Program(_later(make), takes_any, quick, few, worth)
+    return _Program(_later(make), takes_any, quick, few, worth, apart)
 
 
 def _rewritten(backend: str, steps: "list[Step]", shape: Shape) -> Forward:
@@ -482,110 +510,3 @@ def _answer(model: Any, variables: list, weights: Sequence[Any], images: Any) ->
     """What the model makes of images with these weights instead of its own."""
     with keras.StatelessScope(list(zip(variables, weights, strict=True))):
         return model(images, training=False)
-
-
-def _tensorflow(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
-    import tensorflow as tf
-
-    constants = [tf.constant(weight) for weight in weights]
-
-    @tf.function(input_signature=[tf.TensorSpec([None, *shape])])
-    def forward(images):
-        return answer(constants, images)
-
-    compiled = forward.get_concrete_function()
-    return lambda images: compiled(tf.constant(images)).numpy()
-
-
-def _jax(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
-    import jax
-
-    def exact(weights, images):
-        # On a GPU it would round what it multiplies to TF32, and on a TPU to bfloat16.
-        with jax.default_matmul_precision("highest"):
-            return answer(weights, images)
-
-    # Arguments of the program, because the compiler would spend its time folding
-    # constants. `jax.numpy.asarray` would compile a program for each shape.
-    arrays = jax.device_put(weights)
-    forward = jax.jit(exact)
-    return lambda images: np.asarray(forward(arrays, images))
-
-
-def _torch(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
-    import torch
-
-    device = torch.device(keras.ops.convert_to_tensor(0.0).device)
-    programs: dict[int, Any] = {}
-    tensors = [keras.ops.convert_to_tensor(weight) for weight in weights]
-
-    def forward(images):
-        batch = torch.from_numpy(images).to(device)
-        with torch.inference_mode():
-            if len(images) not in programs:
-                programs[len(images)] = _exported(answer, tensors, batch)
-            # NumPy knows no bfloat16 of PyTorch's.
-            return programs[len(images)](batch).float().cpu().numpy()
-
-    return forward
-
-
-def _exported(answer: Answer, weights: list, batch: Any) -> Callable:
-    """The model as a graph of torch operations, without Keras's cost a layer."""
-    import torch
-
-    from kerasconv.compiled.torch_graph import shorten
-
-    class Program(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            for i, weight in enumerate(weights):
-                self.register_buffer(f"weight_{i}", weight)
-
-        def forward(self, images):
-            return answer(list(self.buffers()), images)
-
-    try:
-        with torch.no_grad():
-            exported = torch.export.export(Program().eval(), (batch.clone(),))
-            return shorten(exported.module())
-    except Exception:
-        # What torch cannot export it can still run.
-        return partial(answer, weights)
-
-
-def _openvino(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
-    import openvino
-    from keras.src.backend.openvino.core import OpenVINOKerasTensor
-    from openvino import opset13 as opset
-
-    from kerasconv.compiled.openvino import compile
-
-    parameter = opset.parameter(shape=[-1, *shape], dtype=openvino.Type.f32)
-    output = answer(weights, OpenVINOKerasTensor(parameter.output(0)))
-    graph = openvino.Model([opset.result(output.output)], [parameter])
-    compiled = compile(graph)
-    # An inference request serves one thread.
-    local = threading.local()
-
-    def forward(images):
-        if not hasattr(local, "request"):
-            local.request = compiled.create_infer_request()
-        return local.request.infer([images])[0].copy()
-
-    return forward
-
-
-def _numpy(answer: Answer, weights: list[np.ndarray], shape: Shape) -> Forward:
-    return lambda images: np.asarray(answer(weights, images), np.float32)
-
-
-# The forward pass of each backend, the one place of this module where they differ: of
-# the model as a function of weights and images, its weights, and an image's shape.
-_COMPILERS: dict[str, Callable[[Answer, list[np.ndarray], Shape], Forward]] = {
-    "tensorflow": _tensorflow,
-    "jax": _jax,
-    "torch": _torch,
-    "openvino": _openvino,
-    "numpy": _numpy,
-}

@@ -204,6 +204,26 @@ def test_a_call_of_a_small_network_with_few_images_is_left_to_numpy(digits):
         predictor(digits[0])
 
 
+def test_two_batches_at_a_time_answer_in_order_where_the_backend_overlaps(
+    model, digits, expected, monkeypatch
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    predictor = Predictor(model, batch_size=8)
+    predictor.warm_up()
+    overlaps = keras.backend.backend() in predict._OVERLAP
+    together, run = threading.Barrier(2 if overlaps else 1), predictor._run_batch
+
+    def meeting(images):
+        together.wait(20)  # an error where no other thread comes
+        return run(images)
+
+    monkeypatch.setattr(predictor, "_run_batch", meeting)
+    atol = 2e-2 if keras.backend.backend() == "openvino" else 1e-6
+    np.testing.assert_allclose(predictor(digits[0]), expected, atol=atol)
+    monkeypatch.setattr("kerasconv.window.native.on_gpu", lambda: True)
+    assert not Predictor(model)._overlaps
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("count", "taken", "filters"),
