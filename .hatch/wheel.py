@@ -2,8 +2,8 @@
 
 The tutorials are notebooks in it, so that none are made where it runs. The live page's
 code is without comments, which are for those who change it, and the cards of the zoo
-are without indents. Hatchling calls this
-while it builds. An editable install has no need of either.
+are without indents. Hatchling calls this while it builds. An editable install has no
+need of either.
 """
 
 import json
@@ -34,6 +34,8 @@ class Wheel(BuildHookInterface):
             sys.path.remove(self.root)
         for path in written:
             notebook = json.loads(path.read_text(encoding="utf-8"))
+            for cell in notebook["cells"]:  # a text as good as a list of its lines
+                cell["source"] = "".join(cell["source"])
             dense = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
             path.write_text(dense, encoding="utf-8")
             build_data["force_include"][str(path)] = f"kerasconv/lessons/{path.name}"
