@@ -46,6 +46,13 @@ _WORTH = 2.5e9
 _BATCH = 128
 _VALUES_OF_BATCH = 1 << 20
 
+# Backends on which a call costs much and is computed in part on one thread: a batch is
+# so many bytes of what the largest convolution gives, and from so many multiplications
+# a batch two at a time are faster. On the others it makes no difference.
+_LARGE_CALLS = ("tensorflow",)
+_BYTES_OF_BATCH = 1 << 26
+_PAYS_A_THREAD = 1 << 24
+
 # Backends whose compiled model takes any number of images; the others compile for each.
 _ANY_NUMBER = ("tensorflow", "openvino", "numpy")
 
@@ -57,11 +64,6 @@ _OF_STEPS = ("torch", "openvino", "numpy")
 # one call costs more than the whole of a small network in NumPy.
 _COMPILE_LONG = ("jax", "tensorflow", "openvino")
 _CALLS_COST = ("jax", "tensorflow", "torch")
-
-# Backends that compute in part on one thread: two batches at a time are faster, from
-# so many multiplications a batch. On the others it makes no difference.
-_OVERLAP = ("tensorflow",)
-_PAYS_A_THREAD = 1 << 24
 
 # How often the weights of a model that is being trained are read before giving up.
 _READS = 100
@@ -93,9 +95,11 @@ class Predictor:
 
     Args:
         model: A built Keras model with one image input and one output.
-        batch_size: Images a batch. Larger batches need more memory and, for networks
-            of this size, are no faster. "auto" is 128, and on a GPU as many as hold a
-            million values, where those are more. With None it is the same, and where
+        batch_size: Images a batch, at most. Larger batches need more memory and, for
+            networks of this size, are hardly faster. "auto" is 128; on a GPU as many
+            as hold a million values and on TensorFlow as many as the largest
+            convolution makes 64 MiB of, where those are more. With None it is the
+            same, and where
             NumPy does not answer the first images they are answered one by one until
             they are a thousand in all: for a program that may have a few images only,
             of which none shall wait for a second compilation.
@@ -159,9 +163,9 @@ class Predictor:
         self._forward, self._takes_any = program.forward, program.takes_any
         # NumPy, which answers a few images in a call, and so many before compiling.
         self._quick, self._few, self._left = program.quick, program.few, program.worth
-        self._compiled: set[int] = set()
+        self._compiled: set[int | None] = set()
         if batch_size is None or batch_size == "auto":
-            self._batch = _batch_of(self.input_shape)
+            self._batch = program.batch
         else:
             self._batch = batch_size
         self._overlaps = self._batch > program.apart and (os.cpu_count() or 1) > 1
@@ -213,18 +217,23 @@ class Predictor:
             self._alone -= len(images)
             return np.concatenate([self._run(image[None]) for image in images])
         self._alone = 0
-        starts = range(0, len(images), self._batch)
-        if not starts:
+        if not len(images):
             return self._run(np.zeros((1, *self.input_shape), np.float32))[:0]
-        return np.concatenate(
-            self._run_all([images[s : s + self._batch] for s in starts])
-        )
+        if self._takes_any:
+            count = -(-len(images) // self._batch)
+            if count > 1 and self._overlaps:
+                count += count % 2
+            batches = np.array_split(images, count)
+        else:
+            batches = np.split(images, range(self._batch, len(images), self._batch))
+        return np.concatenate(self._run_all(batches))
 
     def _run_all(self, batches: list[np.ndarray]) -> list[np.ndarray]:
         """What each gives, two at a time once the program is there."""
         answers: list[np.ndarray] = []
         while len(answers) < len(batches) - 1 and (
-            self._batch not in self._compiled or self._is_quick(self._batch)
+            self._shape_of(self._batch) not in self._compiled
+            or self._is_quick(len(batches[len(answers)]))
         ):
             answers.append(self._run_batch(batches[len(answers)]))
         rest = batches[len(answers) :]
@@ -285,6 +294,10 @@ class Predictor:
             images = np.concatenate([images, padding])
         return self._run(images)[: self._batch - missing]
 
+    def _shape_of(self, count: int) -> int | None:
+        """What the program for so many images is known by."""
+        return None if self._takes_any else count
+
     def _is_quick(self, count: int) -> bool:
         return count <= self._few or self._left > 0
 
@@ -294,18 +307,13 @@ class Predictor:
                 self._left -= len(images)
             return np.asarray(self._quick(images), np.float32)
         # The first call with a shape traces the model.
-        if len(images) not in self._compiled:
+        shape = self._shape_of(len(images))
+        if shape not in self._compiled:
             with _tracing:
                 self._forward(images)
-                self._compiled.add(len(images))
+                self._compiled.add(shape)
         # A network of another policy answers in its own type.
         return np.asarray(self._forward(images), np.float32)
-
-
-def _batch_of(shape: Shape) -> int:
-    from kerasconv.window.native import on_gpu
-
-    return max(_BATCH, _VALUES_OF_BATCH // math.prod(shape)) if on_gpu() else _BATCH
 
 
 # What NumPy makes an array of, or refuses in its own words.
@@ -450,6 +458,9 @@ class _Program(NamedTuple):
     takes_any: bool
     """Whether it takes any number of images, without compiling for each."""
 
+    batch: int
+    """Images a batch, where nobody says."""
+
     quick: Forward
     """What answers instead of `forward`, NumPy's steps where it has some:"""
 
@@ -467,7 +478,7 @@ def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program
     """What is fastest here: the network's steps, or else the network itself."""
     from kerasconv.compiled.layers import COMPILERS
     from kerasconv.compiled.numpy import FEW
-    from kerasconv.compiled.steps import multiplications, steps_of
+    from kerasconv.compiled.steps import bytes_an_image, multiplications, steps_of
     from kerasconv.window.native import on_gpu
 
     backend = keras.backend.backend()
@@ -480,14 +491,20 @@ def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program
         make = partial(COMPILERS[backend], answer, weights, shape)
         takes_any = backend in _ANY_NUMBER
     count = math.inf if steps is None else multiplications(steps)
-    apart = _PAYS_A_THREAD / count if backend in _OVERLAP and not on_gpu() else math.inf
+    batch, apart = _BATCH, math.inf
+    if on_gpu():
+        batch = max(batch, _VALUES_OF_BATCH // math.prod(shape))
+    elif backend in _LARGE_CALLS:
+        apart = _PAYS_A_THREAD / count
+        if steps is not None:
+            batch = max(batch, _BYTES_OF_BATCH // bytes_an_image(steps))
     if steps is None or backend == "numpy":
         forward = make()
-        return _Program(forward, takes_any, forward, apart=apart)
+        return _Program(forward, takes_any, batch, forward, apart=apart)
     few = int(FEW / count) if backend in _CALLS_COST else 0
     worth = int(_WORTH / count) if backend in _COMPILE_LONG else 0
     quick = _rewritten("numpy", steps, shape)
-    return _Program(_later(make), takes_any, quick, few, worth, apart)
+    return _Program(_later(make), takes_any, batch, quick, few, worth, apart)
 
 
 def _rewritten(backend: str, steps: "list[Step]", shape: Shape) -> Forward:
