@@ -7,8 +7,6 @@ TensorFlow and torch wait for it. Inputs are the backend's own arrays, where it
 computes, but NumPy's for OpenVINO's `predict`.
 """
 
-import contextlib
-import ctypes
 import functools
 import gc
 import shutil
@@ -40,6 +38,7 @@ LARGE = (64, 512, 512, 3)
 @functools.cache
 def start(backend: str) -> tuple[str, ...]:
     """Set the backend to two threads; return the modes it can run in."""
+    settle_memory()
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -115,6 +114,17 @@ def finish(result: Any, backend: str) -> Any:
     return result
 
 
+def settle_memory() -> None:
+    """Bring glibc's memory allocator where a process that runs for a while has it.
+
+    It returns freed memory to the system when more than twice the largest block that
+    was ever freed lies free, and maps larger blocks anew each time: the next result
+    then costs a page fault every 4 KiB. What counts is the largest block of at most
+    32 MiB, so one such block makes all contenders independent of who came first.
+    """
+    np.empty((1 << 25) - (1 << 13), "uint8")  # freed at once
+
+
 def forget(backend: str) -> None:
     """Free what the last race compiled and cached."""
     if backend == "jax":
@@ -126,12 +136,6 @@ def forget(backend: str) -> None:
 
         torch.compiler.reset()
     gc.collect()
-
-
-def return_memory() -> None:
-    """Give what the process has freed back to the system, where that is glibc's."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def image(shape: Sequence[int]) -> np.ndarray:

@@ -9,9 +9,10 @@ checkout has a process of its own, with its own `kerasconv` and this folder's ta
 (an older checkout may lack what one of them calls: the error says so); both check
 their values, then their rounds alternate. A ratio is the median of the paired ones,
 this checkout's time over the other's. Rows slower by more than 3 % are named at the
-end, and the exit status is then 1. Two processes of the same code differ, too: with
-more --starts they are started so many times, and of each row the fastest start of
-either checkout counts.
+end, and the exit status is then 1. Both keep the memory that they free: page faults
+fall on one process and not on another of the same code. With more --starts the
+processes are started so many times, and of each row the fastest start of either
+checkout counts.
 """
 
 import argparse
@@ -91,7 +92,9 @@ def side(checkout: Path, backend: str, arguments: list[str]) -> subprocess.Popen
     """The process of a checkout, on the threads and settings of every table."""
     return subprocess.Popen(
         [sys.executable, __file__, *arguments, "--backend", backend, "--child"],
-        env=command._settled(backend) | {"PYTHONPATH": str(checkout)},
+        env=command._settled(backend)
+        | command.KEPT_MEMORY
+        | {"PYTHONPATH": str(checkout)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

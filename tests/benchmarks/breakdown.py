@@ -9,8 +9,8 @@ the time that the kernel of the system takes. On JAX also the loops that XLA mad
 layer, how many threads each is split over, and the time in each; on torch the slices
 that it differentiates in eager mode.
 
-All of it twice: in a process that keeps the memory that is freed, as those of the
-tables do, and in one that returns it as glibc does by default.
+All of it twice: in a process that returns freed memory to the system, as glibc does by
+default and the processes of the tables do, and in one that keeps it.
 """
 
 import argparse
@@ -39,9 +39,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.child:
         return broken_down(options)
-    kept = command._settled(options.backend)
-    returned = {k: v for k, v in kept.items() if k not in command.KEPT_MEMORY}
-    for title, environment in {"kept": kept, "returned": returned}.items():
+    returned = command._settled(options.backend)
+    kept = returned | command.KEPT_MEMORY
+    for title, environment in {"returned": returned, "kept": kept}.items():
         print(f"memory that is freed is {title}", flush=True)
         child = [sys.executable, *sys.argv, "--child"]
         subprocess.run(child, env=environment, check=True)

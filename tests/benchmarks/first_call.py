@@ -112,7 +112,6 @@ def _held(layer: Callable, shapes: int, backend: str) -> Iterator[float]:
         # No two alike, and no row of growing ones: that would pass for a leak.
         part = x[:, : 200 + 37 * i % 601, : 300 + 53 * i % 907]
         layer(backends.native(np.ascontiguousarray(part), backend))
-        backends.return_memory()
         yield _status("VmRSS") / 1e6
 
 
