@@ -47,10 +47,11 @@ _BATCH = 128
 _VALUES_OF_BATCH = 1 << 20
 
 # Backends on which a call costs much and is computed in part on one thread: a batch is
-# so many bytes of what the largest convolution gives, and from so many multiplications
-# a batch two at a time are faster. On the others it makes no difference.
+# so many bytes of what the largest convolution gives, or so many images, and from so
+# many multiplications a batch two at a time are faster. On the others it makes no
+# difference.
 _LARGE_CALLS = ("tensorflow",)
-_BYTES_OF_BATCH = 1 << 26
+_BYTES_OF_BATCH, _MOST = 1 << 26, 1024
 _PAYS_A_THREAD = 1 << 24
 
 # Backends whose compiled model takes any number of images; the others compile for each.
@@ -97,12 +98,12 @@ class Predictor:
         model: A built Keras model with one image input and one output.
         batch_size: Images a batch, at most. Larger batches need more memory and, for
             networks of this size, are hardly faster. "auto" is 128; on a GPU as many
-            as hold a million values and on TensorFlow as many as the largest
-            convolution makes 64 MiB of, where those are more. With None it is the
-            same, and where
-            NumPy does not answer the first images they are answered one by one until
-            they are a thousand in all: for a program that may have a few images only,
-            of which none shall wait for a second compilation.
+            as hold a million values, and on TensorFlow as many, up to 1,024, as the
+            largest convolution makes 64 MiB of, where those are more. With None it is
+            the same, and where NumPy does not answer the first images they are
+            answered one by one until they are a thousand in all: for a program that
+            may have a few images only, of which none shall wait for a second
+            compilation.
         input_range: The least and the largest value of an image as the model takes
             it: uint8 pixels are brought to it. (0, 255) suits a model that begins
             with its own `Rescaling`.
@@ -497,7 +498,8 @@ def _program_of(model: Any, weights: list[np.ndarray], shape: Shape) -> _Program
     elif backend in _LARGE_CALLS:
         apart = _PAYS_A_THREAD / count
         if steps is not None:
-            batch = max(batch, _BYTES_OF_BATCH // bytes_an_image(steps))
+            fitting = _BYTES_OF_BATCH // bytes_an_image(steps)
+            batch = max(batch, min(fitting, _MOST))
     if steps is None or backend == "numpy":
         forward = make()
         return _Program(forward, takes_any, batch, forward, apart=apart)

@@ -512,6 +512,8 @@ def test_a_gpu_gets_batches_that_are_worth_starting(model, monkeypatch):
     # On TensorFlow as many as the first convolution makes 64 MiB of.
     large = 2**26 // (26 * 26 * 32 * 4)
     assert Predictor(model)._batch == (large if on_tensorflow() else 128)
+    dense = load_model("dense_classifier")
+    assert Predictor(dense)._batch == (1024 if on_tensorflow() else 128)
     monkeypatch.setattr("kerasconv.window.native.on_gpu", lambda: True)
     assert Predictor(model)._batch == 2**20 // 28**2
     assert Predictor(model, batch_size=7)._batch == 7

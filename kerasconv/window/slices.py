@@ -72,8 +72,9 @@ def correlate(
             sums.append(_weighted([(w, _tap(x, i, steps)) for w, i in pairs]))
         else:
             y, lines = x, list(zip(factors, steps, strict=True))
-            if hold is None:
-                # Differences first: what smooths them then has zeros to sum.
+            if hold is None and not all(map(_adds, factors)):
+                # Differences first: what smooths them then has zeros to sum. Plain sums
+                # of equal values are equal, and of them a compiler makes better loops.
                 lines.sort(key=lambda pair: not cancel(pair[0]))
             for line, step in lines:
                 if hold is not None and y is not x and cancel(line):
@@ -87,6 +88,11 @@ def correlate(
 def cancel(weights: Sequence[float]) -> bool:
     """Whether the weights sum to 0, but for rounding."""
     return abs(sum(weights)) <= 1e-12 * sum(abs(weight) for weight in weights)
+
+
+def _adds(weights):
+    """Whether to weigh by them takes no product, but for a difference of sums."""
+    return cancel(weights) or all(weight == 1 for weight in weights)
 
 
 def taps(x: Any, window: Any) -> list[Any]:

@@ -109,21 +109,26 @@ def _program(function, constants, signature, gradient):
         @tf.custom_gradient
         def function(*tensors):
             def gradients(*by_results):
-                flat = tf.nest.flatten(given(results)(*tensors))
-                return backward()(*tensors, *flat, *by_results)
+                # Where no gradient of the gradient is taken, they need none.
+                again = results if _records_nothing() else given(results)(*tensors)
+                return backward()(*tensors, *tf.nest.flatten(again), *by_results)
 
-            return tf.nest.map_structure(tf.identity, results), gradients
+            return results, gradients
 
         return function
 
     def program(*tensors):
-        if tf.executing_eagerly() and not record.could_possibly_record():
+        if _records_nothing():
             return forward(*tensors)
         # TensorFlow's own gradient would have the forward pass write to memory all that
         # it multiplies: what is stopped is not recorded, and has none.
         return given(forward(*map(tf.stop_gradient, tensors)))(*tensors)
 
     return program
+
+
+def _records_nothing():
+    return tf.executing_eagerly() and not record.could_possibly_record()
 
 
 def _traced(function, specs):
