@@ -741,7 +741,7 @@ class TestCommand:
         ended = run(*arguments, "--out", out, "--format", "csv", "--workers", "1",
                     "--backend", backend)  # fmt: skip
         assert ended.status == 1, ended.err
-        said = "13 pictures in 1 file (1 error, 1 no digit, 11 ok)"
+        said = "13 pictures in 1 file (1 error, 12 ok)"
         assert ended.out == f"{out}: {said}\n"
         plain = list(csv.DictReader(io.StringIO(run(*arguments, "--csv").out)))
         rows = rows_of(out)
