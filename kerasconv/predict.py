@@ -309,12 +309,14 @@ class Predictor:
             return np.asarray(self._quick(images), np.float32)
         # The first call with a shape traces the model.
         shape = self._shape_of(len(images))
-        if shape not in self._compiled:
+        if shape in self._compiled:
+            answer = self._forward(images)
+        else:
             with _tracing:
-                self._forward(images)
+                answer = self._forward(images)
                 self._compiled.add(shape)
         # A network of another policy answers in its own type.
-        return np.asarray(self._forward(images), np.float32)
+        return np.asarray(answer, np.float32)
 
 
 # What NumPy makes an array of, or refuses in its own words.
