@@ -300,6 +300,24 @@ def test_derivatives_that_a_program_takes_are_the_same_where_it_is_compiled():
         assert_close(to_numpy(graph(x)), to_numpy(program(x)))
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="the compiler is PyTorch's")
+@pytest.mark.parametrize("name", ["sobel", "l2"])
+def test_a_program_that_takes_no_derivative_takes_the_root_alone(name):
+    """What keeps 0 from the gradient is a pass over memory of its own."""
+    layer, x = norms()[name](), torch.ones(1, 6, 6, 1)
+    layer(x)
+    called = set()
+
+    def listed(graph, _):
+        called.update(str(node.target) for node in graph.graph.nodes)
+        return graph
+
+    torch._dynamo.reset()
+    torch.compile(layer, fullgraph=True, backend=listed)(x)
+    assert any("sqrt" in each for each in called)
+    assert not any("where" in each for each in called)
+
+
 @trains
 @pytest.mark.parametrize("channels", [(), (2,)])
 def test_the_gradient_by_weights_flows_through_their_sum(channels):

@@ -118,11 +118,9 @@ elif BACKEND == "torch":
         return xp.index_select(x, axis, index)
 
     def records_gradient(x):
-        # Forward mode marks no tensor, it gives it a tangent; a compiler may do either,
-        # unless it exports a program for inference.
-        if x.requires_grad or xp.compiler.is_compiling():
-            return x.requires_grad or not xp.compiler.is_exporting()
-        return xp.autograd.forward_ad.unpack_dual(x).tangent is not None
+        # Forward mode marks no tensor, it gives it a tangent.
+        forward = xp.autograd.forward_ad.unpack_dual
+        return x.requires_grad or forward(x).tangent is not None
 
     def on_gpu():
         return as_tensor(0.0).device.type != "cpu"
