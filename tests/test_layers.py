@@ -1091,6 +1091,16 @@ def test_inductor_compiles_a_layer_that_computes_the_same():
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has such graphs")
+def test_torch_compiles_a_pool_that_it_has_to_build_into_one_graph():
+    import torch
+
+    x = torch.tensor(image(1))
+    torch._dynamo.reset()
+    graph = torch.compile(layers.L2Pool(), fullgraph=True, backend="eager")
+    assert_close(to_numpy(graph(x)), to_numpy(layers.L2Pool()(x)))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has such graphs")
 @pytest.mark.parametrize("name", WHOLE)
 def test_torch_compiles_a_layer_into_one_graph(name):
     import torch

@@ -100,7 +100,7 @@ class Window:
             data_format=check_data_format(data_format),
         )
         # Its border and its taps will take as much.
-        spend(math.prod(span + 1 for span in window.spans))
+        spend(math.prod([span + 1 for span in window.spans]))
         return window
 
     @property

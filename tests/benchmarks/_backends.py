@@ -188,7 +188,7 @@ def forward(function: Callable, x: Any, backend: str, mode: str) -> Callable[[],
     elif backend == "torch":
         import torch
 
-        run = _compiled(function) if mode == "compile" else function
+        run = _compiled(function, x) if mode == "compile" else function
 
         def call():
             with torch.no_grad():
@@ -249,7 +249,7 @@ def backward(
     else:
         import torch
 
-        run = _compiled(function) if mode == "compile" else function
+        run = _compiled(function, x) if mode == "compile" else function
         x = x.detach().requires_grad_()
         inputs = [x, *_values(function)]
 
@@ -273,8 +273,12 @@ def _stateless(function: Callable) -> tuple[Callable, list]:
     return lambda weights, x: function.stateless_call(weights, [], x)[0], weights
 
 
-def _compiled(function: Callable) -> Callable:
+def _compiled(function: Callable, x: Any) -> Callable:
     import torch
+
+    # As the layers of a model are, it is built before it is compiled: else what builds
+    # it breaks the program in two.
+    function(x)
 
     def call(x):
         return function(x)
