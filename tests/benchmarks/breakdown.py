@@ -141,19 +141,32 @@ def slices(layer, x) -> None:
     import torch
 
     with torch.enable_grad():
-        ahead = [layer(x.detach().requires_grad_()).grad_fn]
-    seen, megabytes = set(ahead), []
-    while ahead:
-        node = ahead.pop()
-        if node.name().startswith("SliceBackward"):
-            megabytes.append(4 * math.prod(node._saved_self_sym_sizes) / 2**20)
-        fresh = {after for after, _ in node.next_functions if after} - seen
-        seen |= fresh
-        ahead += fresh
+        megabytes = sliced(layer(x.detach().requires_grad_()))
     print(
         f"    eager, backward: {len(megabytes)} slices, whose gradients are "
         f"{sum(megabytes):.0f} MiB in all"
     )
+
+
+def sliced(result) -> list[float]:
+    """MiB of the gradient of every slice that PyTorch differentiates by itself."""
+    return [
+        4 * math.prod(node._saved_self_sym_sizes) / 2**20
+        for node in nodes(result)
+        if node.name().startswith("SliceBackward")
+    ]
+
+
+def nodes(result) -> set:
+    """All that PyTorch runs, one after another, to differentiate a result."""
+    ahead = [result.grad_fn]
+    seen = set(ahead)
+    while ahead:
+        node = ahead.pop()
+        fresh = {after for after, _ in node.next_functions if after} - seen
+        seen |= fresh
+        ahead += fresh
+    return seen
 
 
 if __name__ == "__main__":
