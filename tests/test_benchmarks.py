@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import create_autospec
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
@@ -24,6 +25,7 @@ import folder
 import growth
 import page
 import predictor_zoo
+import reads
 import render
 import scale
 
@@ -370,6 +372,18 @@ def test_a_first_call_that_takes_too_long_or_too_much_is_bold():
     calls = "2 ms | 3 ms | 1 ms | 150 ms | 5, 6 ms"
     assert f"| jax, eager | **201 ms** | {calls} | 1 | **1.1** | 0.9 |" in text
     assert f"| jax, XLA | 201 ms | {calls} |  |  |  |" in text
+
+
+def test_of_a_call_the_compiled_functions_are_counted_and_python_is_not():
+    def call(values):
+        for _ in range(3):
+            values.partition(5)
+        return [value + 1 for value in values.tolist()]
+
+    spent = reads.compiled(call, [np.arange(9.0)[::-1].copy() for _ in range(2)])
+    counts = {name.split("'")[1]: calls for name, (_, calls) in spent.items()}
+    assert counts.pop("disable", None) in (None, 1)  # the profile's own end
+    assert counts == {"partition": 3, "tolist": 1}
 
 
 def process(*lines):

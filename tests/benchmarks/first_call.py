@@ -9,9 +9,10 @@ least there is to compile) and Keras's own `DepthwiseConv2D` with as many maps, 
 medians of the first three calls, and of the fastest of the next five. Values are
 checked before a time is kept.
 Memory: what a process takes more for each new shape, while one call follows on another,
-after the first hundred shapes and after all; on JAX, whose every program takes some,
-beside a program that adds one to an image, for the first hundred. Each backend has a
-process of its own for either, on two threads.
+after the first hundred shapes and after all; on JAX and TensorFlow beside the least
+that there is, for the first hundred: on JAX, whose every program takes some, one that
+adds one to an image; on TensorFlow, where one call compiles nothing, Keras's own
+`DepthwiseConv2D`. Each backend has a process of its own for either, on two threads.
 """
 
 import argparse
@@ -120,7 +121,8 @@ def table(found: dict) -> str:
     lines = [
         "| backend | first call | second | third | later | first without a border | "
         "DepthwiseConv2D, first, later | "
-        f"MB a shape, of {HUNDRED} | of {found['shapes']:,} | x + 1, of {HUNDRED} |",
+        f"MB a shape, of {HUNDRED} | of {found['shapes']:,} | "
+        f"the least, of {HUNDRED} |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found["rows"]:
@@ -147,7 +149,8 @@ def table(found: dict) -> str:
             *lines,
             "",
             f"Medians of {found['rounds']} shapes, 2 threads ({found['cpus']} CPUs), "
-            f"{found['date']}; memory of eager calls, one a shape. Bold is more than "
+            f"{found['date']}; memory of eager calls, one a shape. The least: on JAX a "
+            "program of x + 1, on TensorFlow DepthwiseConv2D. Bold is more than "
             + ", ".join(f"{ms} ms ({', '.join(k)})" for k, ms in MILLISECONDS.items())
             + "; "
             + ", ".join(f"{mb:g} MB ({name})" for name, mb in MEGABYTES.items())
