@@ -180,11 +180,6 @@ def jax():
         yield f"jit at {named(MANY)}", programs(MANY, size, "jax", add, jnp.sqrt)
 
 
-def _built(layer, x):
-    layer(x)  # or else its compiler would compile how it is built
-    return layer
-
-
 def torch():
     import _backends as backends
     import keras
@@ -298,7 +293,7 @@ def torch():
             f"compiled, windows of {size} at {named(shape)}",
             listed(
                 {
-                    label: backends.forward(_built(pool, t), t, "torch", "compile")
+                    label: backends.forward(pool, t, "torch", "compile")
                     for label, (pool, t) in contenders.items()
                 },
                 truths | {"L2Pool, channels last": (norms,)},
@@ -315,7 +310,7 @@ def torch():
             f"compiled, backward of windows of 3 at (8, {side}, {side}, 3)",
             listed(
                 {
-                    label: backends.backward(_built(pool, x), x, g, "torch", "compile")
+                    label: backends.backward(pool, x, g, "torch", "compile")
                     for label, pool in pools.items()
                 }
             ),
