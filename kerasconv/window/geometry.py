@@ -99,7 +99,8 @@ class Window:
             centred=centred,
             data_format=check_data_format(data_format),
         )
-        # Its border and its taps will take as much.
+        # Its border and its taps will take as much. A list: PyTorch's compiler follows
+        # no generator into a function of C.
         spend(math.prod([span + 1 for span in window.spans]))
         return window
 
