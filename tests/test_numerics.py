@@ -245,6 +245,17 @@ def test_the_magnitude_of_a_constant_image_and_its_gradient_are_exactly_zero(
     np.testing.assert_array_equal(to_numpy(slope), 0)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="the compiler is PyTorch's")
+def test_no_compiled_sum_overflows_where_a_difference_is_zero():
+    """Sums in 3 dimensions would: there differences stay before what smooths them."""
+    x = keras.ops.convert_to_tensor(constant_images(3))
+    layer = layers.SobelConv()
+    layer(x)
+    torch._dynamo.reset()
+    y = torch.compile(layer, backend="aot_eager")(x)
+    np.testing.assert_array_equal(to_numpy(y), 0)
+
+
 # -------------------------------------------------------------- forward mode
 
 

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from kerasconv.layers import SobelConv, Window, WindowLayer
 from kerasconv.window import Kernels, window_sums
+from kerasconv.window.slices import weighs_exactly
 
 MODES = ("symmetric", "reflect", "edge", "wrap", "constant")
 
@@ -218,6 +219,28 @@ def test_kernels_are_plain_numbers_that_hash():
     assert hash(kernels) == hash(Kernels.of(array))
     assert kernels != Kernels.of(-array)
     np.testing.assert_array_equal(np.reshape(kernels.dense, array.shape), array)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("smooth", "may"),
+    [
+        ([1, 2, 1], True),
+        ([1, 1, 1], True),
+        ([1, 4, 6, 4, 1], False),  # a product with 6 rounds
+        ([0.25, 0.5, 0.25], False),  # what is tiny loses digits
+    ],
+)
+def test_a_difference_may_follow_what_smooths_it_only_by_exact_products(smooth, may):
+    for factors in ([[-1, 0, 1], smooth], [smooth, [-1, 0, 1]]):
+        assert weighs_exactly(factors) is may
+
+
+@pytest.mark.once
+def test_a_difference_follows_no_sum_of_many_values():
+    assert weighs_exactly([[-1, 1], [1, 1, 1], [1, 1, 1]])
+    assert not weighs_exactly([[-1, 1], [1, 2, 1], [1, 2, 1]])
+    assert weighs_exactly(None)
 
 
 def test_layer_without_a_window_says_so():

@@ -6,6 +6,7 @@ other formulations (in `backends/`) are this one in another order.
 """
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ __all__ = [
     "taps",
     "total",
     "unmerge",
+    "weighs_exactly",
 ]
 
 
@@ -54,7 +56,8 @@ def correlate(
         window: `Window` of the kernels' size.
         hold: Function that has a tensor computed before anything that needs it. With
             it the axes come in their own order, of which a compiler may make better
-            loops: a difference of what is held is exact too.
+            loops: a difference of what is held is exact too. Where the kernels
+            are as `weighs_exactly` asks, it may give the tensor as it is.
     """
     x, steps = pad(x, window), window.steps()
     positions = window.positions()
@@ -93,6 +96,18 @@ def cancel(weights: Sequence[float]) -> bool:
 def _adds(weights):
     """Whether to weigh by them takes no product, but for a difference of sums."""
     return cancel(weights) or all(weight == 1 for weight in weights)
+
+
+def weighs_exactly(factors: Any) -> bool:
+    """Whether what smooths a difference, by these weights, may well come before it.
+
+    Products with 1, 2 and 4 are exact, so equal values have equal sums however a
+    compiler rounds. More than 9 values overflow where their differences do not.
+    """
+    lines = [line for line in factors or () if not cancel(line)]
+    weights = [weight for line in lines for weight in line]
+    values = math.prod([sum(line) for line in lines])
+    return all(weight in (1, 2, 4) for weight in weights) and values <= 9
 
 
 def taps(x: Any, window: Any) -> list[Any]:
