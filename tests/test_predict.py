@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
-from contract import starts_soonest
+from contract import starts_soonest, to_numpy
 from scipy import ndimage
 
 from kerasconv import backends, predict
@@ -20,7 +20,7 @@ from kerasconv._keras import keras
 from kerasconv.compiled import numpy as numpy_steps
 from kerasconv.compiled.steps import steps_of
 from kerasconv.errors import KerasconvError
-from kerasconv.layers import SobelConv
+from kerasconv.layers import L2Pool, SobelConv
 from kerasconv.models import load_model, mnist_cnn
 from kerasconv.pictures import to_unit
 from kerasconv.predict import Predictor, feature_maps
@@ -657,8 +657,11 @@ def test_a_network_that_was_rewritten_answers_as_keras_does(name):
     np.testing.assert_array_equal(images, kept)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's graph")
-def test_torch_neither_copies_images_nor_turns_weights_at_each_call(monkeypatch):
+@pytest.fixture
+def operations_of(monkeypatch):
+    """Gives the names of the operations in the graph that torch makes of a network."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("torch's graph")
     from kerasconv.compiled import torch_graph
 
     made, shorten = [], torch_graph.shorten
@@ -667,15 +670,48 @@ def test_torch_neither_copies_images_nor_turns_weights_at_each_call(monkeypatch)
         made.append(shorten(program))
         return made[-1]
 
+    def names_of(model, images):
+        answers = Predictor(model)(images)
+        expected = to_numpy(model(images, training=False))
+        np.testing.assert_allclose(answers, expected, rtol=1e-6, atol=1e-6)
+        (program,) = made
+        names = [str(node.target).partition(".")[2] for node in program.graph.nodes]
+        return [name.partition(".")[0] for name in names if name]
+
     monkeypatch.setattr(torch_graph, "shorten", look)
     monkeypatch.setattr(predict, "_OF_STEPS", {})
-    Predictor(mnist_cnn())(np.zeros((8, 28, 28, 1), "float32"))
-    (program,) = made
-    names = [str(node.target).partition(".")[2] for node in program.graph.nodes]
-    names = [name.partition(".")[0] for name in names if name]
+    return names_of
+
+
+def test_torch_neither_copies_images_nor_turns_weights_at_each_call(operations_of):
+    names = operations_of(mnist_cnn(), np.zeros((8, 28, 28, 1), "float32"))
     assert {"conv2d", "max_pool2d", "matmul"} <= set(names)
     assert not {"contiguous", "to", "clone", "_assert_tensor_metadata"} & set(names)
     assert names.count("add") == 1, "the bias of the Dense layer alone"
+
+
+def test_torch_gives_a_batch_normalisation_to_the_convolution_before_it(operations_of):
+    layers, random = keras.layers, np.random.default_rng(8)
+    model = keras.Sequential([keras.Input((12, 12, 2))])
+    for filters in (4, 3):
+        model.add(layers.Conv2D(filters, 3, use_bias=False))
+        model.add(layers.BatchNormalization())
+        model.add(layers.ReLU())
+        model.add(L2Pool(2))  # no step: the network goes as a graph
+    model.set_weights([random.uniform(0.5, 2, w.shape) for w in model.get_weights()])
+    names = operations_of(model, random.normal(size=(8, 12, 12, 2)).astype("float32"))
+    assert names.count("conv2d") == 2
+    # The pools' own: the squares, and the sums along two axes.
+    assert names.count("mul") == 2
+    assert names.count("add") == 4
+    assert not {"contiguous", "to", "sub", "subtract", "rsqrt"} & set(names)
+    assert not any(name in ("mul_", "add_", "rsqrt_", "relu") for name in names)
+
+
+def test_torch_runs_an_edge_layer_as_it_is_fast_without_a_compiler(operations_of):
+    model = keras.Sequential([keras.Input((9, 9, 1)), SobelConv(output="magnitude")])
+    names = operations_of(model, np.ones((4, 9, 9, 1), "float32"))
+    assert names.count("concatenate") == 2, "a border an axis"
 
 
 @pytest.mark.once

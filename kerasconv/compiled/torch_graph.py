@@ -2,9 +2,9 @@
 
 Keras's layers keep channels last. Around each convolution and pool such a graph turns
 the axes, which costs nothing, but also copies images into another order, turns the
-same weights at every call, adds the bias in a pass of its own and casts to the dtype
-that a tensor has. `shorten` takes these out. What is left computes the same sums; a
-bias that is added within a convolution may round otherwise.
+same weights at every call, adds the bias and normalises the batch in passes of their
+own and casts to the dtype that a tensor has. `shorten` takes these out. What is left
+computes the same sums; what is done within a convolution may round otherwise.
 """
 
 from typing import Any
@@ -22,27 +22,51 @@ _ANY_ORDER = (
     *(aten.avg_pool1d.default, aten.avg_pool2d.default, aten.avg_pool3d.default),
 )
 
+# What a convolution does as well, where there is one value a channel.
+_BY_CHANNEL = (
+    *(aten.add.Tensor, aten.sub.Tensor, aten.subtract.Tensor, aten.mul.Tensor),
+)
+
+# What makes a tensor of its own.
+_FRESH = (
+    *_CONVOLUTIONS,
+    *_BY_CHANNEL,
+    *(aten.matmul.default, aten.stack.default),
+)
+
+# Keras's batch normalisation writes over what it has just computed.
+_IN_PLACE = {
+    aten.add_.Tensor: aten.add.Tensor,
+    aten.mul_.Tensor: aten.mul.Tensor,
+    aten.rsqrt_.default: aten.rsqrt.default,
+}
+
 _CASTS = (aten.to.dtype_layout, aten.to.dtype, aten.to.device)
 
 
 def shorten(program: torch.fx.GraphModule) -> torch.fx.GraphModule:
     """The same program, changed in place, with less to do at each call."""
     graph = program.graph
-    if any(_changes_something(node) for node in graph.nodes):
-        return program  # then what is constant here may not stay so
-    for node in list(graph.nodes):
+    for node in reversed(graph.nodes):
         if node.target is aten._assert_tensor_metadata.default or (
             # It compares the shape that the caller knows.
             node.op == "call_module" and not node.users
         ):
             graph.erase_node(node)
-        elif _copies_in_vain(node):
+    for node in graph.nodes:
+        if node.target in _IN_PLACE and _is_fresh(node.args[0]):
+            node.target = _IN_PLACE[node.target]
+    if any(_changes_something(node) for node in graph.nodes):
+        return program  # then what is constant here may not stay so
+    # From the end: a cast is gone before the copy is looked at that it would read.
+    for node in reversed(graph.nodes):
+        if _copies_in_vain(node):
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
     constants = _fold_constants(program)
     for node in list(graph.nodes):
         if node.target in _CONVOLUTIONS:
-            _take_bias(program, node, constants)
+            _take_what_follows(program, node, constants)
     for node in graph.nodes:
         # What no one else reads may be overwritten, which saves memory to be found.
         if node.target is aten.relu.default and _is_fresh(node.args[0]):
@@ -81,7 +105,6 @@ def _fold_constants(program: torch.fx.GraphModule) -> dict[torch.fx.Node, Any]:
         elif (
             isinstance(node.target, torch._ops.OpOverload)
             and torch.Tag.nondeterministic_seeded not in node.target.tags
-            and node.all_input_nodes
             and all(known.get(i) is not None for i in node.all_input_nodes)
         ):
             args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), known.get)
@@ -100,42 +123,76 @@ def _fold_constants(program: torch.fx.GraphModule) -> dict[torch.fx.Node, Any]:
 
 def _put(program: Any, node: torch.fx.Node, value: torch.Tensor) -> torch.fx.Node:
     """Put a constant in a node's place."""
-    name = f"constant_{node.name}"
-    program.register_buffer(name, value)
-    with program.graph.inserting_before(node):
-        new = program.graph.get_attr(name)
+    new = _constant(program, f"constant_{node.name}", value, node)
     new.meta = dict(node.meta)
     node.replace_all_uses_with(new)
     return new
 
 
-def _take_bias(program: Any, node: torch.fx.Node, constants: dict) -> None:
-    """Let a convolution add the constant that is added to each of its channels."""
-    if (len(node.args) > 2 and node.args[2] is not None) or "bias" in node.kwargs:
+def _constant(
+    program: Any, name: str, value: torch.Tensor, before: torch.fx.Node
+) -> torch.fx.Node:
+    program.register_buffer(name, value)
+    with program.graph.inserting_before(before):
+        return program.graph.get_attr(name)
+
+
+def _take_what_follows(program: Any, node: torch.fx.Node, constants: dict) -> None:
+    """Let a convolution add, and multiply by, the constants that its channels meet."""
+    kernel = constants.get(node.args[1])
+    if len(node.args) > 2 and node.args[2] is not None:
         return
-    axis, after = 1, _only_user(node)
+    if kernel is None or "bias" in node.kwargs:
+        return
+    kind = kernel.dtype
+    scale, bias = torch.ones(len(kernel)).double(), torch.zeros(len(kernel)).double()
+    followed = set()
+    while (found := _next_constant(node, constants)) is not None:
+        after, turned, value = found
+        if after.target is aten.mul.Tensor:
+            scale, bias = scale * value, bias * value
+        else:
+            bias = bias + (value if after.target is aten.add.Tensor else -value)
+        followed.add(after.target)
+        after.replace_all_uses_with(turned)
+        program.graph.erase_node(after)
+    weights = node.args[1]
+    if aten.mul.Tensor in followed:
+        by_filter = scale.reshape(-1, *[1] * (kernel.ndim - 1))
+        value = torch.empty_like(getattr(program, weights.target)).copy_(
+            kernel.double() * by_filter
+        )
+        weights = _constant(program, f"scaled_{node.name}", value, node)
+    if followed:
+        put = _constant(program, f"bias_{node.name}", bias.to(kind), node)
+        node.args = (node.args[0], weights, put, *node.args[3:])
+
+
+def _next_constant(node: torch.fx.Node, constants: dict) -> tuple | None:
+    """The operation with a value a channel that follows, what it takes, the values."""
+    axis, turned, after = 1, node, _only_user(node)
     if after is not None and after.target is aten.permute.default:
-        axis, after = list(after.args[1]).index(1), _only_user(after)
-    if after is None or after.target is not aten.add.Tensor or after.kwargs:
-        return
-    turned, bias = after.args
-    value = constants.get(bias)
-    if not isinstance(value, torch.Tensor) or turned not in (node, *node.users):
-        return
-    channels = node.args[1].meta["val"].shape[0]
-    rank = turned.meta["val"].ndim
-    if value.dtype != turned.meta["val"].dtype:
-        return
-    shape = (1,) * (rank - value.ndim) + tuple(value.shape)
-    if shape[axis] != channels or value.numel() != channels or len(shape) != rank:
-        return
-    with program.graph.inserting_before(node):
-        name = f"bias_{node.name}"
-        program.register_buffer(name, value.reshape(channels).contiguous())
-        found = program.graph.get_attr(name)
-    node.args = (*node.args[:2], found, *node.args[3:])
-    after.replace_all_uses_with(turned)
-    program.graph.erase_node(after)
+        axis, turned = list(after.args[1]).index(1), after
+        after = _only_user(after)
+    if after is None or after.target not in _BY_CHANNEL or after.kwargs:
+        return None
+    value = constants.get(after.args[1])
+    if after.args[0] is not turned or not isinstance(value, torch.Tensor):
+        return None
+    before = turned.meta["val"]
+    channels = before.shape[axis]
+    shape = (1,) * (before.ndim - value.ndim) + tuple(value.shape)
+    if (
+        shape[axis] != channels
+        or value.numel() != channels
+        or len(shape) != before.ndim
+    ):
+        return None
+    # A kernel of few bits would lose more by the product than it does now.
+    exact = after.target is not aten.mul.Tensor or value.dtype is torch.float32
+    if value.dtype != before.dtype or not exact:
+        return None
+    return after, turned, value.reshape(channels).double()
 
 
 def _only_user(node: torch.fx.Node) -> torch.fx.Node | None:
@@ -146,6 +203,6 @@ def _is_fresh(node: Any) -> bool:
     """Whether a tensor was made for its only reader."""
     if not isinstance(node, torch.fx.Node) or len(node.users) != 1:
         return False
-    if node.target is aten.permute.default:
+    if node.target in (aten.permute.default, aten.reshape.default):
         return _is_fresh(node.args[0])
-    return node.target in (*_CONVOLUTIONS, aten.add.Tensor)
+    return node.target in _FRESH

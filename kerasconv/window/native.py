@@ -188,11 +188,9 @@ else:
         return x.shape[0] == 0
 
 
-def zero_pad(x: Any, axis: int, before: Any, after: Any) -> Any:
-    """`x` with zeros attached along one axis."""
-    pads: list[tuple[Any, Any]] = [(0, 0)] * len(x.shape)
-    pads[axis] = (before, after)
-    return pad(x, pads)
+def zero_pad(x: Any, pads: dict[int, tuple[Any, Any]]) -> Any:
+    """`x` with so many zeros before and after it, by the axis."""
+    return pad(x, [pads.get(axis, (0, 0)) for axis in range(len(x.shape))])
 
 
 def reshape(x: Any, shape: Any) -> Any:

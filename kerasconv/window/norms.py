@@ -128,6 +128,5 @@ def gradient_of_tile_norms(x: Any, y: Any, g: Any, kernels: Any, window: Any) ->
             thin.append(n)
     gradient = reshape(cut, tiles) * reshape(quotient, thin)
     gradient = reshape(gradient, known(cut.shape))
-    for axis in window.axes:
-        gradient = zero_pad(gradient, axis, 0, x.shape[axis] - gradient.shape[axis])
-    return gradient
+    rest = {axis: (0, x.shape[axis] - gradient.shape[axis]) for axis in window.axes}
+    return zero_pad(gradient, rest)

@@ -168,7 +168,14 @@ def _differences(pairs):
 
 def pad(x: Any, window: Any) -> Any:
     """`x` with its border attached, so that "valid" windows then do."""
-    for border in window.borders(keras.ops.shape(x)):
+    borders = window.borders(keras.ops.shape(x))
+    if window.border_mode == "constant" and not all(map(_is_empty, borders)):
+        pads = {
+            axis: (before * unit, after * unit)
+            for axis, _, before, after, unit in borders
+        }
+        return zero_pad(x, pads)
+    for border in borders:
         x = extend(x, border, window.border_mode)
     return x
 
@@ -190,11 +197,11 @@ def outside(x, border, positions, mode):
 def extend(x, border, mode):
     """Attach a border along one axis, as `numpy.pad` of that name does."""
     axis, n, before, after, unit = border
-    static = isinstance(before, int) and isinstance(after, int)
-    if static and before == after == 0:
+    if _is_empty(border):
         return x
     if mode == "constant":
-        return zero_pad(x, axis, before * unit, after * unit)
+        return zero_pad(x, {axis: (before * unit, after * unit)})
+    static = isinstance(before, int) and isinstance(after, int)
     if static and isinstance(n, int) and not (unit == 1 and gathers(x)):
         low = outside(x, border, range(-before, 0), mode)
         high = outside(x, border, range(n, n + after), mode)
@@ -202,6 +209,10 @@ def extend(x, border, mode):
     positions = keras.ops.arange(-before, n + after, dtype="int32")
     maximum, minimum = keras.ops.maximum, keras.ops.minimum
     return take(x, _source(positions, n, mode, minimum, maximum), axis=axis)
+
+
+def _is_empty(border):
+    return all(isinstance(n, int) and n == 0 for n in border[2:4])
 
 
 def _source(i, n, mode, minimum, maximum):

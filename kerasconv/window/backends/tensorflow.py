@@ -197,12 +197,15 @@ def _transposed(by_sums, x, kernels, window):
     The flipped kernels slide over the gradients and a border of zeros; what arrives at
     the border of x is added where the border came from.
     """
-    terms = []
-    for i, gradient in enumerate(by_sums):
+    pads = {
+        axis: (reach * unit, reach * unit)
         for axis, reach, unit in zip(
             window.axes, window.spans, window.units, strict=True
-        ):
-            gradient = zero_pad(gradient, axis, reach * unit, reach * unit)
+        )
+    }
+    terms = []
+    for i, gradient in enumerate(by_sums):
+        gradient = zero_pad(gradient, pads)
         terms += correlate(gradient, kernels.flipped(i), window.without_border())
     with tf.GradientTape() as tape:
         tape.watch(x)
