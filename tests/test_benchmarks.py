@@ -252,7 +252,7 @@ def test_figures_of_other_versions_are_not_added_to(figures):
 
 def row_of(line, size, ms, axis="side of an image"):
     facts = {"backend": "jax", "axis": axis, "size": size, "bytes": 4 * size**2}
-    return {**facts, "line": line, "ms": ms, "megabytes": 1.0}
+    return {**facts, "line": line, "ms": ms, "ms_kept": 1.0, "megabytes": 1.0}
 
 
 def test_a_process_of_a_table_is_told_its_backend(monkeypatch, tmp_path):
@@ -294,7 +294,7 @@ def test_what_grows_faster_than_the_data_is_bold(tmp_path):
     rows = [row_of("ours", n, n**4) for n in (1, 2)]
     facts = {"date": "2026-01-01", "cpus": 2, "threads": 2, "rounds": 5}
     page = growth.rendered({"facts": {**facts, "versions": {}}, "rows": rows}, "to/")
-    assert "| jax, jit | side of an image | **2.00** |" in page
+    assert "| jax, jit | side of an image | **2.00** (0.00) |" in page
     assert "](to/growth-jax.svg)" in page
     growth.drawn(rows, tmp_path / "growth-jax.svg")
     assert (tmp_path / "growth-jax.svg").read_text().count("<svg") == 1

@@ -596,6 +596,15 @@ def _residual(x):
 
 # Where a network could be rewritten too far: what is read twice, other ranks, a
 # convolution without a bias, one followed by another sum, strides and groups.
+def _shared(x, layer):
+    normalised = [keras.layers.BatchNormalization()(layer(x)) for _ in range(2)]
+    return keras.layers.Add()(normalised)
+
+
+def _read_twice(y):
+    return keras.layers.Add()([y, keras.layers.BatchNormalization()(y)])
+
+
 NETWORKS = {
     "residual": _residual,
     "input": lambda x: keras.layers.Add()([x, keras.layers.ReLU()(x)]),
@@ -612,6 +621,14 @@ NETWORKS = {
     "normalised first": lambda x: keras.layers.ReLU()(
         keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(x))
     ),
+    "depthwise, normalised": lambda x: keras.layers.BatchNormalization()(
+        keras.layers.DepthwiseConv2D(3, depth_multiplier=2)(x)
+    ),
+    "one axis, normalised": lambda x: keras.layers.BatchNormalization()(
+        keras.layers.Conv1D(4, 3, use_bias=False)(keras.layers.Reshape((56, 2))(x))
+    ),
+    "one layer, normalised twice": lambda x: _shared(x, keras.layers.Conv2D(4, 3)),
+    "read twice": lambda x: _read_twice(keras.layers.DepthwiseConv2D(3)(x)),
     "same": lambda x: keras.layers.MaxPooling2D(3, 1)(
         keras.layers.Conv2D(4, (3, 2), 2, "same", activation="tanh")(x)
     ),

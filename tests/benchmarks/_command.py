@@ -189,7 +189,7 @@ def _ratio(row: dict[str, Any]) -> float:
 
 
 def _in_a_child(
-    backend: str, arguments: list[str], gpu: bool = False
+    backend: str, arguments: list[str], gpu: bool = False, keeps_memory: bool = False
 ) -> list[dict[str, Any]] | None:
     """The rows of one backend from a process of its own; None if that failed."""
     with tempfile.TemporaryDirectory() as folder:
@@ -197,7 +197,7 @@ def _in_a_child(
         child = ["--backend", backend, "--child", str(out)]
         done = subprocess.run(
             [sys.executable, sys.argv[0], *arguments, *child],
-            env=_settled(backend, gpu),
+            env=_settled(backend, gpu) | (KEPT_MEMORY if keeps_memory else {}),
         )
         return None if done.returncode else json.loads(out.read_text())
 
