@@ -23,9 +23,8 @@ _ANY_ORDER = (
 )
 
 # What a convolution does as well, where there is one value a channel.
-_BY_CHANNEL = (
-    *(aten.add.Tensor, aten.sub.Tensor, aten.subtract.Tensor, aten.mul.Tensor),
-)
+_SUBTRACTS = (aten.sub.Tensor, aten.subtract.Tensor)
+_BY_CHANNEL = (aten.add.Tensor, *_SUBTRACTS, aten.mul.Tensor)
 
 # What makes a tensor of its own.
 _FRESH = (
@@ -144,7 +143,6 @@ def _take_what_follows(program: Any, node: torch.fx.Node, constants: dict) -> No
         return
     if kernel is None or "bias" in node.kwargs:
         return
-    kind = kernel.dtype
     scale, bias = torch.ones(len(kernel)).double(), torch.zeros(len(kernel)).double()
     followed = set()
     while (found := _next_constant(node, constants)) is not None:
@@ -152,7 +150,7 @@ def _take_what_follows(program: Any, node: torch.fx.Node, constants: dict) -> No
         if after.target is aten.mul.Tensor:
             scale, bias = scale * value, bias * value
         else:
-            bias = bias + (value if after.target is aten.add.Tensor else -value)
+            bias = bias + (-value if after.target in _SUBTRACTS else value)
         followed.add(after.target)
         after.replace_all_uses_with(turned)
         program.graph.erase_node(after)
@@ -160,11 +158,11 @@ def _take_what_follows(program: Any, node: torch.fx.Node, constants: dict) -> No
     if aten.mul.Tensor in followed:
         by_filter = scale.reshape(-1, *[1] * (kernel.ndim - 1))
         value = torch.empty_like(getattr(program, weights.target)).copy_(
-            kernel.double() * by_filter
+            kernel.cpu().double() * by_filter
         )
         weights = _constant(program, f"scaled_{node.name}", value, node)
     if followed:
-        put = _constant(program, f"bias_{node.name}", bias.to(kind), node)
+        put = _constant(program, f"bias_{node.name}", bias.to(kernel), node)
         node.args = (node.args[0], weights, put, *node.args[3:])
 
 
@@ -192,7 +190,7 @@ def _next_constant(node: torch.fx.Node, constants: dict) -> tuple | None:
     exact = after.target is not aten.mul.Tensor or value.dtype is torch.float32
     if value.dtype != before.dtype or not exact:
         return None
-    return after, turned, value.reshape(channels).double()
+    return after, turned, value.reshape(channels).cpu().double()
 
 
 def _only_user(node: torch.fx.Node) -> torch.fx.Node | None:
