@@ -5,11 +5,12 @@
 Each backend runs in a process of its own, in the mode in which it is fastest. A line is
 a layer; the straight line beside it is a copy of the same array, which grows as the
 data do. Memory is what a first call takes beyond what the process held, with the result
-and what the compiler needs. `--json` also draws `FILE` as `growth-BACKEND.svg` beside.
-Printed is, for each line, by which power of the data the time grows over the largest
-two of its sizes that differ fourfold: 1 is as the data do. All is timed a second time
-in a process that keeps the memory it once had (`KEPT_MEMORY` in `_command.py`): what
-grows faster than the data only where memory is mapped anew is no cost of the layer.
+and what the compiler needs; on TensorFlow, which keeps what it freed, only what it
+takes beyond all calls before it. `--json` also draws `FILE` as `growth-BACKEND.svg`
+beside. Printed is, for each line, by which power of the data the time grows over the
+largest two of its sizes that differ fourfold: 1 is as the data do. All is timed once
+more in a process that keeps the memory it once had (`KEPT_MEMORY` in `_command.py`):
+what grows faster than the data only where memory is mapped anew costs no layer's work.
 """
 
 import argparse
