@@ -31,6 +31,7 @@ from kerasconv.models import (
     ARCHITECTURES,
     Card,
     dense_classifier,
+    find_card,
     load_model,
     mnist_cnn,
     save_model,
@@ -38,7 +39,7 @@ from kerasconv.models import (
 )
 from kerasconv.models._card import file_digest, read_card
 from kerasconv.predict import Predictor
-from kerasconv.training import checkpoint, feeding, fitting, page, shipping
+from kerasconv.training import card, checkpoint, feeding, fitting, page, shipping
 
 TRAINS = backends.BACKENDS[keras.backend.backend()].trains
 trains = pytest.mark.skipif(not TRAINS, reason="Keras cannot train on this backend")
@@ -660,6 +661,18 @@ def test_a_training_that_could_write_no_card_does_not_begin(
     with pytest.raises(KerasconvError, match="install it with: pip install tomli-w"):
         training.train("mnist_cnn", out=tmp_path)
     assert not asked, "no data set was read"
+
+
+@pytest.mark.once
+def test_a_card_has_six_digits_of_an_estimate_and_all_of_what_is_counted(tmp_path):
+    facts = dict(find_card("mnist_cnn/mnist").facts)
+    facts["test"] = facts["test"] | {"loss": 1 / 3, "accuracy": 1 / 3}
+    facts["parity"] = {"jax": 1.23456789e-7}
+    written = card.write(tmp_path / "mnist.toml", facts).facts
+    assert written["test"]["loss"] == 0.333333
+    assert written["test"]["accuracy"] == 1 / 3
+    assert written["parity"] == {"jax": 1.23457e-7}
+    assert written["recipe"] == facts["recipe"]
 
 
 @pytest.mark.once

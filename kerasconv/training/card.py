@@ -23,6 +23,9 @@ from kerasconv.training.fitting import Run
 
 Split = tuple[np.ndarray, np.ndarray]
 
+# What no one can count again from other facts.
+_ESTIMATES = ("loss", "validation_loss", "test_loss", "calibration_error", "parity")
+
 
 def check_writer() -> None:
     """Find out now, and not after hours of training, that no card can be written.
@@ -41,8 +44,17 @@ def write(path: Path, facts: dict[str, Any]) -> Card:
     """Write a card beside its weights, and read it as any card is read."""
     import tomli_w
 
-    files.write_text(path, tomli_w.dumps(facts))
+    files.write_text(path, tomli_w.dumps(_rounded(facts)))
     return read_card(path)
+
+
+def _rounded(found: Any, estimate: bool = False) -> Any:
+    """The facts with six digits of each estimate."""
+    if isinstance(found, dict):
+        return {k: _rounded(v, estimate or k in _ESTIMATES) for k, v in found.items()}
+    if isinstance(found, list | tuple):
+        return [_rounded(value, estimate) for value in found]
+    return float(f"{found:.6g}") if estimate and isinstance(found, float) else found
 
 
 def facts(
