@@ -674,6 +674,25 @@ def test_a_network_that_was_rewritten_answers_as_keras_does(name):
     np.testing.assert_array_equal(images, kept)
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_an_axis_that_indexing_put_there_is_read_as_any_other(quick):
+    """NumPy gives an axis of length 1 any stride: 0 to one by `images[..., None]`."""
+    random = np.random.default_rng(5)
+    for shape in ((28, 28), (9, 1), (1, 9)):
+        inputs = keras.Input((*shape, 1))
+        size = [min(n, 3) for n in shape]  # no border: the images are not copied
+        y = keras.layers.Conv2D(4, size, activation="relu")(inputs)
+        model = keras.Model(inputs, keras.layers.Flatten()(y))
+        images = random.random((7, *shape), "float32")
+        predictor = Predictor(model, batch_size=7)
+        if not quick:
+            predictor._few = predictor._left = 0
+        expected = predictor(np.array(images[..., None]))
+        found = predictor(images[..., None])
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(predictor(images[2, ..., None]), found[2], atol=1e-6)
+
+
 @pytest.fixture
 def operations_of(monkeypatch):
     """Gives the names of the operations in the graph that torch makes of a network."""

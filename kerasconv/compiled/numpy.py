@@ -52,7 +52,11 @@ def _convolve(step: s.Convolve) -> Forward:
             padded[:, top : top + inside, left : left + across] = x
             x = padded
         x = np.ascontiguousarray(x)
-        image, line, pixel, value = x.strides
+        # Not `x.strides`: to an axis of length 1 NumPy gives any, such as 0.
+        count, inside, across, _ = x.shape
+        value = x.itemsize
+        pixel, line = channels * value, across * channels * value
+        image = inside * line
         seen = np.ndarray(
             (len(x), rows, columns, height, run),
             x.dtype,
