@@ -594,8 +594,6 @@ def _residual(x):
     return keras.layers.Add()([before, keras.layers.ReLU()(before)])
 
 
-# Where a network could be rewritten too far: what is read twice, other ranks, a
-# convolution without a bias, one followed by another sum, strides and groups.
 def _shared(x, layer):
     normalised = [keras.layers.BatchNormalization()(layer(x)) for _ in range(2)]
     return keras.layers.Add()(normalised)
@@ -605,6 +603,8 @@ def _read_twice(y):
     return keras.layers.Add()([y, keras.layers.BatchNormalization()(y)])
 
 
+# Where a network could be rewritten too far: what is read twice, other ranks, a
+# convolution without a bias, one followed by another sum, strides and groups.
 NETWORKS = {
     "residual": _residual,
     "input": lambda x: keras.layers.Add()([x, keras.layers.ReLU()(x)]),

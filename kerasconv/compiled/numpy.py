@@ -53,7 +53,7 @@ def _convolve(step: s.Convolve) -> Forward:
             x = padded
         x = np.ascontiguousarray(x)
         # Not `x.strides`: to an axis of length 1 NumPy gives any, such as 0.
-        count, inside, across, _ = x.shape
+        _, inside, across, _ = x.shape
         value = x.itemsize
         pixel, line = channels * value, across * channels * value
         image = inside * line

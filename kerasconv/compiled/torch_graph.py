@@ -139,9 +139,10 @@ def _constant(
 def _take_what_follows(program: Any, node: torch.fx.Node, constants: dict) -> None:
     """Let a convolution add, and multiply by, the constants that its channels meet."""
     kernel = constants.get(node.args[1])
-    if len(node.args) > 2 and node.args[2] is not None:
-        return
-    if kernel is None or "bias" in node.kwargs:
+    has_bias = (
+        len(node.args) > 2 and node.args[2] is not None
+    ) or "bias" in node.kwargs
+    if kernel is None or has_bias:
         return
     scale, bias = torch.ones(len(kernel)).double(), torch.zeros(len(kernel)).double()
     followed = set()
